@@ -34,17 +34,18 @@ other. `version` is `engine/__init__.py`."""
 
 JOBS: Layers = (
     ("embedded",),
-    ("client", "server", "node"),
+    ("client", "server", "node", "web"),
     ("dispatch", "ledger"),
     ("inputs",),
     ("free_space",),
+    ("acting", "tokens"),
     ("curve", "folders", "logs", "processes"),
     ("encoding",),
     ("messages",),
     ("model",),
 )
-"""The same within `engine/jobs`: client, server and node are processes of their own and meet only in messages and
-ledger, but in `embedded`, which has all three in one."""
+"""The same within `engine/jobs`: client, server, node and web are processes of their own and meet only in messages
+and ledger, but in `embedded`, which has all three in one."""
 
 
 def package_of(module: str) -> str:

@@ -20,6 +20,7 @@ from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
 from video_pipeline.engine.cli.doctor_services import examine_pictures, examine_speech, service_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
+from video_pipeline.engine.cli.doctor_web import examine_web, web_line
 from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.extras import the_extra
@@ -103,6 +104,7 @@ def examine(config: Config) -> dict[str, Any]:
         "gpus": cards,
         "gpus_reason": why_none,
         "slots": asdict(default_slots(config)),
+        "http": examine_web(config),
         "profiles": examine_profiles(config.video),
         "looks": list(look_names(config.look.folder)),
         "tuning": examine_tuning(),
@@ -205,6 +207,7 @@ def as_text(found: dict[str, Any]) -> str:
         f"job slots     {slots['slots']}, {each}: a node renders {jobs} at once ({slots['reason']});"
     )
     lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
+    lines.append(web_line(found["http"]))
     for spoken in found["voices"]:
         voices = ", ".join(spoken["voices"]) or need(spoken["missing"])
         lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")

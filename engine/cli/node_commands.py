@@ -30,6 +30,9 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="jobs rendered at once; default: processing.max_concurrent_jobs",
     )
+    parser.add_argument(
+        "--web", action="store_true", help="accept jobs over HTTP too, at web.host and web.port (web.enabled)"
+    )
     parser.add_argument("--json", action="store_true", help="log one JSON object per line")
 
 
@@ -49,6 +52,7 @@ def _node_config(arguments: argparse.Namespace) -> Config:
 
     config = load_config(arguments.config)
     config = config.override("node", bind=getattr(arguments, "bind", None))
+    config = config.override("web", enabled=getattr(arguments, "web", False) or None)
     return config.override("processing", max_concurrent_jobs=getattr(arguments, "slots", None))
 
 

@@ -46,6 +46,7 @@ from video_pipeline.engine.config.sections import (
     Tts,
     Video,
     WatermarkSettings,
+    Web,
 )
 from video_pipeline.engine.errors import ConfigError, InputError
 
@@ -55,6 +56,7 @@ class Config(Section):
 
     processing: Processing = Processing()
     node: Node = Node()
+    web: Web = Web()
     look: LookSection = LookKeys()
     video: Video = Video()
     images: Images = Images()

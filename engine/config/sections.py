@@ -173,6 +173,41 @@ class Node(Section):
     keep_days: float = Field(30, gt=0, description="Days that ended jobs stay in the ledger.")
 
 
+class Web(Section):
+    """The HTTP interface of a render node."""
+
+    enabled: bool = Field(
+        False, description="Whether a node accepts jobs over HTTP too; `serve --web` sets it."
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address of the HTTP interface; 0.0.0.0 or ::: every one."
+    )
+    port: int = Field(5590, ge=0, le=65535, description="Port of the HTTP interface; 0: any free one.")
+    tokens: Literal["auto", "required"] = Field(
+        "auto",
+        description="Whether each request needs a token; auto: not on a loopback host. Set required behind a proxy.",
+    )
+    tls_cert: LocalPath | None = Field(
+        None, description="PEM file of the certificate chain for HTTPS; null: HTTP.", strict=False
+    )
+    tls_key: LocalPath | None = Field(
+        None, description="PEM file of the certificate's key, which has no password.", strict=False
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="Web origins other than the node's own whose pages may call it, such as https://app.example.",
+    )
+    max_connections: int = Field(
+        1024,
+        ge=16,
+        le=16384,
+        description="Open HTTP connections; a further one replaces the one idle for longest.",
+    )
+    max_streams: int = Field(
+        256, ge=1, le=16384, description="Open streams of events; one user may have a quarter of them."
+    )
+
+
 class Video(EncoderKeys):
     """Picture format and encoder."""
 

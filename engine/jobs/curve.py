@@ -30,6 +30,8 @@ from video_pipeline.engine.jobs.messages import LOCAL_USER
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NODE_CLIENT = "node/health"
 """The user name of the node when it pings its own server; no key file can have this name."""
+WEB_CLIENT = "node/web"
+"""The user name of the node's HTTP process at the server; it acts for the users of tokens (`acting`)."""
 KEY_CHARACTERS = 40
 _LINE = re.compile(r'^\s*(public-key|secret-key)\s*=\s*"([^"\n]*)"\s*$', re.MULTILINE)
 
@@ -104,8 +106,8 @@ def make_node_key(folder: Path) -> Path:
     public = folder / "node.key"
     if public.exists() or (folder / "node.key_secret").exists():
         raise InputError(f"{public}: the node has a key already; replacing it would lock out every client")
-    _folder(folder)
-    _folder(folder / "clients")
+    make_private_folder(folder)
+    make_private_folder(folder / "clients")
     _write_pair(folder, folder, "node")
     return public
 
@@ -117,15 +119,15 @@ def make_client_key(folder: Path, name: str, *, into: Path | None = None) -> Pat
     of node.key. Raises InputError if the name is taken.
     """
     check_name(name)
-    _folder(folder)
-    _folder(folder / "clients")
+    make_private_folder(folder)
+    make_private_folder(folder / "clients")
     public = folder / "clients" / f"{name}.key"
     target = into or folder / "issued"
     if public.exists():
         raise InputError(f"{public}: a client with this name exists; revoke it first or choose another name")
     if (target / f"{name}.key_secret").exists():
         raise InputError(f"{target / name}.key_secret: exists already; move or delete it first")
-    _folder(target)
+    make_private_folder(target)
     return _write_pair(folder / "clients", target, name)
 
 
@@ -139,7 +141,7 @@ def revoke_client(folder: Path, name: str) -> Path:
             f"client name: got {name!r}{closest(name, known)}, which is not a client of this node; "
             f"allowed: {', '.join(known) or 'none'}"
         )
-    _folder(folder / "revoked")
+    make_private_folder(folder / "revoked")
     kept = folder / "revoked" / f"{name}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.key"
     public.replace(kept)
     return kept
@@ -152,7 +154,8 @@ def client_names(folder: Path) -> list[str]:
     )
 
 
-def _folder(folder: Path) -> None:
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can enter."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
@@ -161,18 +164,31 @@ def _write_pair(public_folder: Path, secret_folder: Path, name: str) -> Path:
     head = "#   ZeroMQ CURVE {} of video-pipeline\n"
     lines = f'\nmetadata\n    name = "{name}"\ncurve\n    public-key = "{public.decode()}"\n'
     private = secret_folder / f"{name}.key_secret"
-    _write(private, head.format("**secret** key") + lines + f'    secret-key = "{secret.decode()}"\n')
-    _write(public_folder / f"{name}.key", head.format("public key") + lines)
+    write_private(private, head.format("**secret** key") + lines + f'    secret-key = "{secret.decode()}"\n')
+    write_private(public_folder / f"{name}.key", head.format("public key") + lines)
     return private
 
 
-def _write(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a new file that only its owner can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def folder_state(folder: Path) -> object:
+    """Return what tells that a file of a folder was added, removed or changed; None if the folder cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                (entry.name, status.st_mtime_ns, status.st_size, status.st_ino)
+                for entry in entries
+                for status in [entry.stat()]
+            )
+    except OSError:
+        return None
 
 
 class AllowList:
@@ -194,7 +210,7 @@ class AllowList:
 
     def reload(self) -> set[str]:
         """Read the folder again if it has changed; return the clients whose previous key is no longer valid."""
-        seen = self._state()
+        seen = folder_state(self._folder)
         if seen == self._seen:
             return set()
         self._seen = seen
@@ -212,17 +228,6 @@ class AllowList:
                 continue
             self._names[key] = path.stem
         return {name for key, name in before.items() if self._names.get(key) != name}
-
-    def _state(self) -> object:
-        try:
-            with os.scandir(self._folder) as entries:
-                return sorted(
-                    (entry.name, status.st_mtime_ns, status.st_size, status.st_ino)
-                    for entry in entries
-                    for status in [entry.stat()]
-                )
-        except OSError:
-            return None
 
 
 class Authenticator:

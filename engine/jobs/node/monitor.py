@@ -18,6 +18,7 @@ from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Re
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.scheduler import EndedAttempt
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
+from video_pipeline.engine.jobs.node.web_process import WebProcess
 
 COUNT_SECONDS = 1.0
 
@@ -79,8 +80,8 @@ class Monitor:
             segments_from_cache=result.get("segments_from_cache", 0),
         )
 
-    def update(self, node: RunningNode, server: ServerProcess) -> None:
-        """Read the state of the node and its server process."""
+    def update(self, node: RunningNode, server: ServerProcess, web: WebProcess | None = None) -> None:
+        """Read the state of the node, its server process and its HTTP process."""
         self._node = node
         reasons = []
         if node.scheduler.draining:
@@ -90,8 +91,10 @@ class Monitor:
         if server.trouble is not None:
             reasons.append(server.trouble)
         fault = self._cache.fault if self._cache is not None else None
-        warnings = () if fault is None else (f"{fault}; jobs are rendered without it",)
-        self.health.update(Readiness(tuple(reasons), warnings))
+        warnings = [] if fault is None else [f"{fault}; jobs are rendered without it"]
+        if web is not None and web.trouble is not None:
+            warnings.append(web.trouble)
+        self.health.update(Readiness(tuple(reasons), tuple(warnings)))
         now = self._clock.monotonic()
         if now < self._count_at:
             return
@@ -105,6 +108,9 @@ class Monitor:
         self.metrics.publications(node.publications.counts())
         self.metrics.deleted(videos=node.retention.deleted_videos, size=node.retention.deleted_bytes)
         self.metrics.server_counters(server.counters)
+        if web is not None:
+            self.metrics.web_starts(web.restarts + 1)
+            self.metrics.web_counters(web.counters)
         with contextlib.suppress(LedgerError):  # reported by `trouble`
             self.metrics.queue({str(key): n for key, n in node.ledger.queue.length_by_priority().items()})
 

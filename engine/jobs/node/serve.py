@@ -8,7 +8,9 @@ import os
 import select
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
@@ -21,6 +23,7 @@ from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
 from video_pipeline.engine.jobs.node.monitor import Monitor
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
+from video_pipeline.engine.jobs.node.web_process import WebKeys, WebProcess
 
 logger = logging.getLogger(__name__)
 
@@ -63,26 +66,61 @@ def serve(config: Config, *, as_json: bool = False) -> int:
         with (
             Monitor(config) as monitor,
             RunningNode(config, json_log=as_json, on_started=monitor.started, on_ended=monitor.ended) as node,
+            _processes(config, node, as_json=as_json) as running,
         ):
-            server = ServerProcess(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
-            try:
-                return _run_until_signalled(node, server, signals, monitor)
-            finally:
-                server.close()
+            return _run_until_signalled(node, running, signals, monitor)
     finally:
         signals.close()
 
 
+@dataclass(frozen=True, slots=True)
+class FrontProcesses:
+    """The processes that clients talk to: the server, and if web.enabled the HTTP process."""
+
+    server: ServerProcess
+    web: WebProcess | None
+
+    @property
+    def pipes(self) -> list[int]:
+        """The pipes that become readable when one of them sends a message."""
+        pipes = (self.server.descriptor, self.web.descriptor if self.web else None)
+        return [pipe for pipe in pipes if pipe is not None]
+
+    def poll(self) -> None:
+        """Read their messages, and restart what has died."""
+        self.server.poll()
+        if self.web is not None:
+            self.web.poll(self.server.endpoints)
+
+
+@contextmanager
+def _processes(config: Config, node: RunningNode, *, as_json: bool) -> Iterator[FrontProcesses]:
+    """Start the processes that clients talk to, and stop them at the end."""
+    keys = WebKeys.make() if config.web.enabled else None
+    known = {"web_key": keys.public, "web_secret": keys.secret} if keys else None
+    with ExitStack() as started:
+        server = ServerProcess(
+            config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json, web=known
+        )
+        started.callback(server.close)
+        web = None
+        if keys is not None:
+            web = WebProcess(config, node.folders, keys, guard=node.guard, json_log=as_json)
+            started.callback(web.close)
+        yield FrontProcesses(server, web)
+
+
 def _run_until_signalled(
-    node: RunningNode, server: ServerProcess, signals: StopSignals, monitor: Monitor
+    node: RunningNode, running: FrontProcesses, signals: StopSignals, monitor: Monitor
 ) -> int:
     """Run the loop until a signal arrives, then drain."""
+    server = running.server
     ready = False
     purge_at = 0.0
     commits = 0
     while signals.count == 0:
         if node.is_quiet:
-            _sleep(node, server)
+            _sleep(node, running)
             node.turn(0)
         else:
             node.turn()
@@ -90,34 +128,34 @@ def _run_until_signalled(
             commits = node.ledger.file.commits
             server.changed()
         server.send_full(node.scheduler.is_full)
-        server.poll()
-        monitor.update(node, server)
+        running.poll()
+        monitor.update(node, server, running.web)
         if ready != (server.trouble is None and node.trouble is None):
             ready = not ready
-            _log_ready(node, server, ready)
+            _log_ready(node, running, ready)
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
-    return _drain(node, server, signals, monitor)
+    return _drain(node, running, signals, monitor)
 
 
-def _sleep(node: RunningNode, server: ServerProcess) -> None:
-    """Wait until a worker or the server sends a message, or a waiting job is due."""
-    pipes = [node.dispatcher.descriptor, *([server.descriptor] if server.descriptor is not None else [])]
+def _sleep(node: RunningNode, running: FrontProcesses) -> None:
+    """Wait until a worker, the server or the HTTP process sends a message, or a waiting job is due."""
+    pipes = [node.dispatcher.descriptor, *running.pipes]
     seconds = min(QUIET_SECONDS, node.scheduler.seconds_to_check)
     with suppress(OSError):
         select.select(pipes, [], [], max(0.0, seconds))
 
 
-def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monitor: Monitor) -> int:
+def _drain(node: RunningNode, running: FrontProcesses, signals: StopSignals, monitor: Monitor) -> int:
     """Let running jobs finish for node.drain_timeout, then queue them again; do that at once after a second signal."""
     seconds = node.config.node.drain_timeout
     logger.info("the node is shutting down: %d running jobs get %g s", node.dispatcher.running, seconds)
-    server.drain()
+    running.server.drain()
 
     def go_on() -> bool:
-        server.poll()
-        monitor.update(node, server)
+        running.poll()
+        monitor.update(node, running.server, running.web)
         return signals.count < 2
 
     if not node.finish(seconds=seconds, go_on=go_on):
@@ -126,7 +164,8 @@ def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monit
     return 143 if signals.count > 1 else 0
 
 
-def _log_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
+def _log_ready(node: RunningNode, running: FrontProcesses, ready: bool) -> None:
+    server = running.server
     if ready:
         found = dict(server.endpoints or {})
         own = {"pid": os.getpid(), "server_pid": found.pop("pid", None), "slots": node.slots}

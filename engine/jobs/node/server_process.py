@@ -69,14 +69,17 @@ class ServerProcess:
         slots: int,
         guard: Guard,
         json_log: bool = False,
+        web: Mapping[str, str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """Start it. `web` has what it must know of the HTTP process: `web_key` and `web_secret`."""
         self._folders, self._guard, self._clock = folders, guard, clock
         self._setup = {
             "config": config.model_dump(mode="json", exclude_unset=True),
             "slots": slots,
             "parent": os.getpid(),
             "json_log": json_log,
+            **(web or {}),
         }
         from video_pipeline.engine.jobs.node.probe import (
             ServerProbe,  # needs pyzmq, whose absence `serve` explains

@@ -2,8 +2,9 @@
 
     python -m video_pipeline.engine.jobs.server.main        started by the node; they exchange JSON, one object per line
 
-    stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, and the
-                                           public key that the node uses to ping the server
+    stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, the public key
+                                           that the node uses to ping the server, and of the HTTP process its
+                                           public key and the secret with which it acts for users
              {"drain": true}               answer submits with DRAINING from now on
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
@@ -34,8 +35,10 @@ import zmq
 from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
+from video_pipeline.engine.jobs.acting import ACTING_FRAMES, ActingCheck
 from video_pipeline.engine.jobs.curve import (
     NODE_CLIENT,
+    WEB_CLIENT,
     AllowList,
     Authenticator,
     KeyPair,
@@ -96,8 +99,17 @@ FRAMES_READ_MAX: Final = 5000
 class Server:
     """Answers requests and publishes events in one loop, between the sockets and the ledger."""
 
-    def __init__(self, config: Config, *, slots: int = 0, node_key: str | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        slots: int = 0,
+        node_key: str | None = None,
+        web_key: str | None = None,
+        web_secret: str | None = None,
+    ) -> None:
         node = config.node
+        self._acting = ActingCheck(web_secret)
         requests = parse_endpoint(node.bind, field="node.bind")
         events = events_endpoint(node, requests)
         self.curve = wants_curve(node, requests, events)
@@ -112,7 +124,8 @@ class Server:
         most = int(node.max_message_mb * 1e6)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 64)
-        own = {} if node_key is None else {node_key.encode(): NODE_CLIENT}
+        processes = ((node_key, NODE_CLIENT), (web_key, WEB_CLIENT))
+        own = {key.encode(): name for key, name in processes if key is not None}
         self._allowed = AllowList(self._keys, always=own) if self.curve else None
         self._zap = Authenticator(self._context, self._allowed) if self._allowed else None
         self._router = self._context.socket(zmq.ROUTER)
@@ -256,7 +269,7 @@ class Server:
         routing_id = first.bytes
         descriptor = _descriptor(first)
         user = _user(first) if self.curve else LOCAL_USER
-        most = self._handler.limits.frames + 1
+        most = self._handler.limits.frames + 1 + ACTING_FRAMES
         frames: list[bytes] = []
         size = count = 0
         more = first.more
@@ -277,7 +290,8 @@ class Server:
         self._connections.delivered("requests", descriptor, user, size + count * FRAME_OVERHEAD_BYTES)
         if not user:
             return None  # ZeroMQ delivers nothing of unauthenticated clients
-        return IncomingRequest(routing_id, user, frames, size, descriptor)
+        for_user, rest_frames = self._acting.user_and_frames(user, frames, curve=self.curve)
+        return IncomingRequest(routing_id, for_user, rest_frames, size, descriptor)
 
     def _send_all(self, replies: Iterable[Reply]) -> None:
         for route, body in replies:
@@ -449,7 +463,11 @@ def main() -> int:
         _start_logging(as_json=bool(setup.get("json_log")))
         config = load_config(setup["config"], environ=False)
         _set_limits(config)
-        server = Server(config, slots=int(setup.get("slots", 0)), node_key=setup.get("node_key"))
+        server = Server(
+            config,
+            slots=int(setup.get("slots", 0)),
+            **{name: setup.get(name) for name in ("node_key", "web_key", "web_secret")},
+        )
     except PipelineError as error:
         commands.send({"error": str(error)})
         if isinstance(error, InputError):

@@ -139,7 +139,7 @@ def test_the_commands_make_list_and_revoke(
     assert run("node") == made  # the first start of a node makes it too
     assert Path(run("client", "studio")["secret_key"]).exists()
     folder = tmp_path / "video-pipeline" / "keys" / "clients"
-    assert run("list") == {"folder": str(folder), "clients": ["studio"], "faults": []}
+    assert run("list") == {"folder": str(folder), "clients": ["studio"], "tokens": [], "faults": []}
     assert main(["keys", "list"]) == 0
     assert capsys.readouterr().out == f"clients with a key in {folder}:\nstudio\n"
     assert Path(run("revoke", "studio")["revoked"]).exists()

@@ -49,6 +49,12 @@ class Metrics:
     def server_starts(self, total: int) -> None:
         """Set the total number of started server processes."""
 
+    def web_counters(self, counters: Mapping[str, float]) -> None:
+        """Set the HTTP process's counters since it started, by name (`requests_200`, `streams_open`, …)."""
+
+    def web_starts(self, total: int) -> None:
+        """Set the total number of started HTTP processes."""
+
     def ready(self, ready: bool) -> None:
         """Set whether the node accepts and renders jobs."""
 

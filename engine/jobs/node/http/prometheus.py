@@ -25,6 +25,8 @@ ERROR_TYPES_MAX = 64
 
 GAUGES = frozenset({"connections_open", "writes_waiting"})
 """The server's numbers that can also fall."""
+WEB_GAUGES = frozenset({"connections_open", "streams_open", "downloads_open"})
+"""Those of the HTTP process."""
 
 
 class PrometheusMetrics(Metrics):
@@ -133,7 +135,21 @@ class PrometheusMetrics(Metrics):
         self._server_gauges = Gauge(
             "video_pipeline_frontend_now", "Current values of the server.", ["what"], registry=registry
         )
-        self._server_seen: dict[str, float] = {}
+        self._server_counts = _ProcessCounts(GAUGES)
+        self._web_starts = _Total(registry, "video_pipeline_http_starts_total", "HTTP processes started.")
+        self._web_requests = Counter(
+            "video_pipeline_http_requests_total", "HTTP requests by status.", ["status"], registry=registry
+        )
+        self._web = Counter(
+            "video_pipeline_http_total",
+            "Other counters of HTTP: connections, bytes, refusals.",
+            ["what"],
+            registry=registry,
+        )
+        self._web_gauges = Gauge(
+            "video_pipeline_http_now", "Open connections, streams and downloads.", ["what"], registry=registry
+        )
+        self._web_counts = _ProcessCounts(WEB_GAUGES)
         self._ready = Gauge(
             "video_pipeline_ready", "1 if the node accepts and renders jobs.", registry=registry
         )
@@ -239,16 +255,7 @@ class PrometheusMetrics(Metrics):
 
     def server_counters(self, counters: Mapping[str, float]) -> None:
         """Add the increments since the last call; counters that fell come from a new process."""
-        counted = {
-            name: float(value)
-            for name, value in counters.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        restarted = any(
-            value < self._server_seen.get(name, 0) for name, value in counted.items() if name not in GAUGES
-        )
-        before = {} if restarted else self._server_seen
-        for name, value in counted.items():
+        for name, value in self._server_counts.changes(counters).items():
             if name in GAUGES:
                 self._server_gauges.labels(name).set(value)
                 continue
@@ -256,8 +263,21 @@ class PrometheusMetrics(Metrics):
             families = {"requests": self._server_requests, "errors": self._server_errors}
             family = families.get(group) if rest else None
             counter = self._server.labels(name) if family is None else family.labels(rest)
-            counter.inc(max(0.0, value - before.get(name, 0)))
-        self._server_seen = counted
+            counter.inc(value)
+
+    def web_starts(self, total: int) -> None:
+        """Set the total number of started HTTP processes."""
+        self._web_starts.set_total(total)
+
+    def web_counters(self, counters: Mapping[str, float]) -> None:
+        """Add the increments since the last call."""
+        for name, value in self._web_counts.changes(counters).items():
+            if name in WEB_GAUGES:
+                self._web_gauges.labels(name).set(value)
+            elif name.startswith("requests_"):
+                self._web_requests.labels(name.removeprefix("requests_")).inc(value)
+            else:
+                self._web.labels(name).inc(value)
 
     def ready(self, ready: bool) -> None:
         """Set whether the node accepts and renders jobs."""
@@ -283,6 +303,34 @@ class _Total:
         """Advance the counter to a total; a lower total means that its source restarted from 0."""
         self._counter.inc(total - self._seen if total >= self._seen else total)
         self._seen = total
+
+
+class _ProcessCounts:
+    """The counters that a process reports from its start on, as increments."""
+
+    def __init__(self, gauges: frozenset[str]) -> None:
+        self._gauges = gauges
+        self._seen: dict[str, float] = {}
+
+    def changes(self, counters: Mapping[str, float]) -> dict[str, float]:
+        """Return what each counter has grown by since the last call, and the values of gauges.
+
+        Counters that fell come from a new process, which counts from 0.
+        """
+        counted = {
+            name: float(value)
+            for name, value in counters.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        restarted = any(
+            value < self._seen.get(name, 0) for name, value in counted.items() if name not in self._gauges
+        )
+        before = {} if restarted else self._seen
+        self._seen = counted
+        return {
+            name: value if name in self._gauges else max(0.0, value - before.get(name, 0))
+            for name, value in counted.items()
+        }
 
 
 class _GpuCollector(Collector):

@@ -1,0 +1,203 @@
+"""Streams of events: resumed by number without a gap or a double, ended with the job, each user's own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.ledgers import claim
+from tests.support.server import STORY
+from tests.support.web import EventStream, WebNode, everything, get_bytes, raw, web_config
+from video_pipeline.engine.jobs.tokens import remove_tokens_of
+from video_pipeline.engine.jobs.web import operations
+
+
+def submit_and_cancel(client: httpx.Client) -> str:
+    job_id = str(client.post("/jobs", json={"story": STORY}).json()["job_id"])
+    client.delete(f"/jobs/{job_id}")
+    return job_id
+
+
+def test_the_stream_of_a_job_has_all_its_events_and_ends_with_it(
+    web_node: WebNode, local: httpx.Client
+) -> None:
+    job_id = local.post("/jobs", json={"story": STORY}).json()["job_id"]
+    threading.Timer(0.5, lambda: httpx.delete(f"{web_node.url}/jobs/{job_id}")).start()
+    with local.stream("GET", f"/jobs/{job_id}/events") as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        stream = EventStream(response)
+        found = [stream.next(), stream.next()]
+        with pytest.raises(StopIteration):
+            stream.next()
+    assert [(event["kind"], event["job_id"]) for _, event in found] == [
+        ("queued", job_id),
+        ("cancelled", job_id),
+    ]
+    assert all(number == event["seq"] for number, event in found)
+    last = {"Last-Event-ID": str(found[-1][0])}
+    assert local.get(f"/jobs/{job_id}/events", headers=last).status_code == 204
+
+
+def test_a_stream_goes_on_after_the_number_that_it_is_given(local: httpx.Client) -> None:
+    jobs = [submit_and_cancel(local) for _ in range(3)]
+    pages = local.get("/events?after=0&limit=1000", headers={"Accept": "application/json"}).json()
+    wanted = [event for event in pages["events"] if event["job_id"] in jobs]
+    with local.stream("GET", "/events?after=0", headers={"Last-Event-ID": str(wanted[1]["seq"])}) as response:
+        stream = EventStream(response)
+        assert [stream.next()[1] for _ in range(4)] == wanted[2:]
+        later = submit_and_cancel(local)
+        assert [stream.next()[1]["job_id"] for _ in range(2)] == [later, later]
+
+
+def test_many_events_over_reconnections_arrive_once_each(web_node: WebNode, local: httpx.Client) -> None:
+    begin = local.get("/ping").json()["last_event"]
+    stop = threading.Event()
+
+    def work() -> None:
+        with web_node.client() as client:
+            while not stop.is_set():
+                submit_and_cancel(client)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    last, numbers = begin, []
+    try:
+        for _ in range(12):
+            with local.stream("GET", "/events", headers={"Last-Event-ID": str(last)}) as response:
+                stream = EventStream(response)
+                for _ in range(25):
+                    last, _ = stream.next()
+                    numbers.append(last)
+    finally:
+        stop.set()
+        worker.join()
+    assert numbers == list(range(begin + 1, begin + 1 + len(numbers)))
+
+
+def test_a_stream_without_a_number_begins_now_and_shows_own_jobs_alone(web_node: WebNode) -> None:
+    with web_node.client("anna") as anna, web_node.client("ben") as ben:
+        submit_and_cancel(anna)
+        with anna.stream("GET", "/events") as hers, ben.stream("GET", "/events") as his:
+            time.sleep(0.3)
+            ben_s, anna_s = submit_and_cancel(ben), submit_and_cancel(anna)
+            stream, other = EventStream(hers), EventStream(his)
+            assert [stream.next()[1]["job_id"] for _ in range(2)] == [anna_s, anna_s]
+            assert [other.next()[1]["job_id"] for _ in range(2)] == [ben_s, ben_s]
+
+
+def test_a_number_from_the_future_misses_nothing(web_node: WebNode, local: httpx.Client) -> None:
+    with local.stream("GET", "/events?after=900000000") as response:
+        time.sleep(0.3)
+        job_id = submit_and_cancel(local)
+        assert EventStream(response).next()[1]["job_id"] == job_id
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "9" * 30, "1.5"])
+def test_a_wrong_number_is_refused(local: httpx.Client, value: str) -> None:
+    for asked in (
+        local.get("/events", headers={"Last-Event-ID": value}),
+        local.get(f"/events?after={value}"),
+        local.get(f"/events?after={value}", headers={"Accept": "application/json"}),
+    ):
+        assert (asked.status_code, asked.json()["code"]) == (400, "BAD_REQUEST")
+
+
+def test_the_published_events_and_the_process_rest_when_no_stream_is_open(
+    web_node: WebNode, local: httpx.Client
+) -> None:
+    with local.stream("GET", "/events") as response:
+        assert response.status_code == 200
+        assert web_node.counters()["streams_open"] == 1
+    until = time.monotonic() + 5
+    while web_node.counters()["streams_open"]:
+        assert time.monotonic() < until
+    submit_and_cancel(local)  # the server may publish once more after the last subscriber has gone
+    time.sleep(1.5)
+    before = web_node.server.counters["events"]
+    submit_and_cancel(local)
+    time.sleep(1.5)
+    assert web_node.server.counters["events"] == before
+
+
+def test_streams_are_limited_for_a_user_and_in_all_and_end_with_the_token(tmp_path: Path) -> None:
+    with WebNode(web_config(tmp_path, {"max_streams": 8})) as node, node.client("anna") as anna:
+        opened = [anna.send(anna.build_request("GET", "/events"), stream=True) for _ in range(2)]
+        assert [each.status_code for each in opened] == [200, 200]
+        refused = anna.get("/events")
+        assert (refused.status_code, refused.json()["code"]) == (503, "BUSY")
+        with node.client("ben") as ben, ben.stream("GET", "/events") as his:
+            assert his.status_code == 200
+            began = time.monotonic()
+            remove_tokens_of(node.keys, "anna")
+            for each in opened:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    each.read()
+            assert time.monotonic() - began < 4
+            assert anna.get("/jobs").status_code == 401
+            submit_and_cancel(ben)
+            assert EventStream(his).next()[1]["kind"] == "queued"
+
+
+def test_a_quiet_stream_has_heartbeats(tmp_path: Path) -> None:
+    # the real time is 15 s: this waits once for it
+    with WebNode(web_config(tmp_path)) as node, raw(node, seconds=40) as connection:
+        connection.sendall(get_bytes("/events"))
+        began, found = time.monotonic(), b""
+        while b": heartbeat" not in found:
+            data = connection.recv(4096)
+            assert data
+            found += data
+        assert time.monotonic() - began < 2 * operations.HEARTBEAT_SECONDS
+
+
+def test_a_stream_survives_the_server_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    with (
+        WebNode(web_config(tmp_path)) as node,
+        node.client() as client,
+        client.stream("GET", "/events?after=0") as response,
+    ):
+        stream = EventStream(response)
+        first = submit_and_cancel(client)
+        assert [stream.next()[1]["job_id"] for _ in range(2)] == [first, first]
+        assert node.server.pid is not None
+        os.kill(node.server.pid, signal.SIGKILL)
+        codes = set()
+        while (made := client.post("/jobs", json={"story": STORY, "key": "k"})).status_code != 201:
+            codes.add((made.status_code, made.json()["code"]))
+            assert int(made.headers["retry-after"]) >= 1
+            time.sleep(0.1)
+        assert codes
+        assert codes <= {(503, "NO_REPLY"), (503, "BUSY")}
+        assert stream.next()[1]["job_id"] == made.json()["job_id"]
+
+
+def test_a_client_that_goes_frees_its_stream(web_node: WebNode) -> None:
+    before = web_node.counters()["streams_open"]
+    for _ in range(20):
+        with raw(web_node) as connection:
+            connection.sendall(get_bytes("/events"))
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+    until = time.monotonic() + 5
+    while web_node.counters()["streams_open"] > before:
+        assert time.monotonic() < until
+    with raw(web_node) as connection:
+        connection.sendall(get_bytes("/events"))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"more")
+        everything(connection)  # anything more ends the stream
+
+
+def test_progress_is_streamed_while_a_job_is_rendered(web_node: WebNode, local: httpx.Client) -> None:
+    job_id = local.post("/jobs", json={"story": STORY, "priority": "high"}).json()["job_id"]
+    with web_node.ledger() as ledger, local.stream("GET", f"/jobs/{job_id}/events") as response:
+        stream = EventStream(response)
+        assert stream.next()[1]["kind"] == "queued"
+        while claim(ledger).job_id != job_id:
+            pass
+        assert stream.next()[1]["status"] == "processing"
