@@ -10,6 +10,7 @@ from video_pipeline.engine.assets.grades import grade_table
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.common.grades import GRADE_NAMES, GRADE_WORDS
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, why_not_opened
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.errors import ConfigError, FileChangedError, InputError, StoryError
 from video_pipeline.engine.story import Story
@@ -75,8 +76,8 @@ def _baked(lut: str | Path, strength: float, cache: ContentCache, files: InputFi
     except ValueError as error:
         raise InputError(f"{lut}: is no 3D LUT: {error}") from error
     except OSError as error:
-        why = why_not_opened(error)
-        raise InputError(f"{lut}: {why}; allowed: a .cube file, {', '.join(GRADE_WORDS)}") from error
+        why, hint = why_not_opened(error), closest(lut.name, GRADE_WORDS)
+        raise InputError(f"{lut}: {why}; allowed: a .cube file, {', '.join(GRADE_WORDS)}{hint}") from error
 
 
 def _check_baked(path: Path) -> None:

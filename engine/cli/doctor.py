@@ -67,6 +67,11 @@ def examine(config: Config) -> dict[str, Any]:
     problems += delivery_problems(config)
     auto, faults = _auto(config)
     problems += faults
+    try:
+        looks = look_names(config.look.folder)
+    except InputError as error:
+        looks = look_names()
+        problems.append(str(error))
     cache: dict[str, Any] = {"folder": None}
     try:
         folder = config.cache_dir()
@@ -106,7 +111,7 @@ def examine(config: Config) -> dict[str, Any]:
         "slots": asdict(default_slots(config)),
         "http": examine_web(config),
         "profiles": examine_profiles(config.video),
-        "looks": list(look_names(config.look.folder)),
+        "looks": list(looks),
         "tuning": examine_tuning(),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}

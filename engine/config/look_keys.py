@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,7 +31,11 @@ class LookKeys(Section):
 
 
 def _by_name(value: Any) -> Any:
-    return {"name": str(value)} if isinstance(value, str | Path) else value
+    if isinstance(value, str | Path):
+        return {"name": str(value)}
+    if not isinstance(value, Mapping | LookKeys):
+        raise ValueError("give a look's name, a YAML file, or an object with name and folder")
+    return value
 
 
 LookSection = Annotated[LookKeys, BeforeValidator(_by_name, json_schema_input_type=str | LookKeys)]

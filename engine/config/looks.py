@@ -76,9 +76,16 @@ def look_names(folder: Path | None = None) -> tuple[str, ...]:
 
 
 def _folder_looks(folder: Path | None) -> dict[str, Path]:
-    """Return the looks of a folder by name; .yaml holds before .yml, and none is no look's name."""
+    """Return the looks of a folder by name; .yaml holds before .yml, and none is no look's name.
+
+    Raises ConfigError if the folder is not there.
+    """
     if folder is None:
         return {}
+    if not folder.is_dir():
+        raise ConfigError(
+            f"look.folder: got {show(str(folder))}, which is no folder; give one with NAME.yaml for each look"
+        )
     found = {path.stem: path for ending in reversed(LOOK_SUFFIXES) for path in folder.glob(f"*{ending}")}
     return {name: found[name] for name in sorted(found) if name != NO_LOOK}
 

@@ -90,6 +90,13 @@ def test_a_look_of_one_s_own_replaces_the_package_s_of_that_name(tmp_path: Path)
     assert with_look(config).scenes.transition == "fade"
 
 
+def test_a_folder_of_looks_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"look\.folder: got '.*/none', which is no folder"):
+        with_look(config_with({"name": "noir", "folder": str(tmp_path / "none")}))
+    with pytest.raises(ConfigError, match=r"look: got 7; give a look's name, a YAML file, or an object"):
+        load_config({"look": 7}, environ=False)
+
+
 def test_files_of_a_look_are_relative_to_its_folder(tmp_path: Path) -> None:
     path = written(
         tmp_path,
