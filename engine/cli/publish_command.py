@@ -135,7 +135,7 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 
 def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
-    from video_pipeline.engine.publish.posts import FinishedVideo, post_of, refusals
+    from video_pipeline.engine.publish.posts import FinishedVideo, post_of, post_reasons
     from video_pipeline.engine.publish.specs import check_specs, connect_account
 
     spec = _spec_from(arguments)
@@ -143,7 +143,7 @@ def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
     video = FinishedVideo.of(arguments.video)
     post = post_of(video, spec, config)
     calls = connect_account(config, platform=spec.platform, account=spec.account)
-    lines, reasons = calls.plan(post), refusals(video, spec, config)
+    lines, reasons = calls.plan(post), post_reasons(video, spec, config)
     if arguments.json:
         print(
             json.dumps(
@@ -159,7 +159,7 @@ def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
     else:
         for line in (*lines, *map(str, reasons)):
             print(line)
-    return 1 if reasons else 0
+    return 1 if any(reason.severity == "error" for reason in reasons) else 0
 
 
 def _spec_from(arguments: argparse.Namespace) -> Any:

@@ -15,10 +15,10 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Post
-from video_pipeline.engine.publish.facts import video_facts
+from video_pipeline.engine.publish.facts import Fact, video_facts
 from video_pipeline.engine.publish.read_bytes import settled_mark
 from video_pipeline.engine.publish.records import Publication, Publications
-from video_pipeline.engine.publish.rules import Reason
+from video_pipeline.engine.publish.rules import Reason, check_facts
 from video_pipeline.engine.publish.specs import publisher, rules_for
 from video_pipeline.engine.publish.texts import post_texts, read_metadata
 from video_pipeline.engine.publish.validate import check_video
@@ -56,12 +56,28 @@ class FinishedVideo:
         )
 
 
-def refusals(video: FinishedVideo, spec: PublishSpec, config: Config) -> list[Reason]:
-    """Return the errors for which a platform would refuse a video."""
+def post_reasons(video: FinishedVideo, spec: PublishSpec, config: Config) -> list[Reason]:
+    """Return why a video, its texts, or what its post asks for do not fit the platform, errors first."""
     rules = rules_for(spec, config)
     if rules is None:
         return []
-    return [each for each in check_video(video.path, platform=rules) if each.severity == "error"]
+    found = [*check_video(video.path, platform=rules), *check_facts(rules, _post_facts(video, spec))]
+    return sorted(found, key=lambda reason: reason.severity)
+
+
+def _post_facts(video: FinishedVideo, spec: PublishSpec) -> dict[str, Fact]:
+    """Return minutes until the post, its privacy, and whether it is known that media are generated or not."""
+    facts: dict[str, Fact] = {"disclosure": bool(video.metadata)}
+    if spec.moment is not None:
+        facts["schedule_minutes"] = round((spec.moment.timestamp() - time.time()) / 60, 1)
+    if spec.privacy is not None:
+        facts["privacy"] = spec.privacy
+    return facts
+
+
+def refusals(video: FinishedVideo, spec: PublishSpec, config: Config) -> list[Reason]:
+    """Return the errors for which a platform would refuse a post."""
+    return [each for each in post_reasons(video, spec, config) if each.severity == "error"]
 
 
 def post_of(video: FinishedVideo, spec: PublishSpec, config: Config) -> Post:

@@ -122,6 +122,11 @@ def test_a_post_for_youtube_is_shown_held_without_a_connected_account_and_given_
         "POST https://www.googleapis.com/upload/youtube/v3/videos?uploadType=resumable"
     )
     assert '"privacyStatus": "private"' in done.stdout
+    assert "warning: disclosure: got no; allowed: yes: keep the metadata file beside the video" in done.stdout
+    assert done.returncode == 0, "a warning does not refuse"
+    late = run("publish", *video, "--dry-run", "--at", "2024-01-31T18:00Z", "--config", place / "node.yaml")
+    assert "warning: schedule minutes: got -" in late.stdout
+    assert "its time has passed: it is published at once" in late.stdout
     (held,) = publish(place, *video, "--privacy", "unlisted", status=1)
     assert held["state"] == "held"
     assert "account default of youtube: is not connected; connect it by" in held["error"]
