@@ -12,7 +12,7 @@ NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cp
 $(STAMP): pyproject.toml $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,farm]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,farm,web]'
 	@$(BIN)/python -m video_pipeline.native
 	@touch $@
 

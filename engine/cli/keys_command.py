@@ -121,7 +121,7 @@ def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any]
             shown = f"{made.text}\nThis is the token of {made.name}. It is not shown again; its id is {made.token_id}."
             return {"name": made.name, "token_id": made.token_id, "token": made.text}, shown
         case "list":
-            return _listed(folder)
+            return _listed_keys(folder)
         case "revoke-token":
             kept = tokens.remove_token(folder, arguments.token_id)
             shown = f"the token {arguments.token_id} of {kept.name} is revoked"
@@ -165,7 +165,7 @@ def _client_key(config: Config, folder: Path, name: str, output: Path | None) ->
     return {"name": name, "secret_key": str(secret), "node_key": str(node)}, text
 
 
-def _listed(folder: Path) -> tuple[dict[str, Any], str]:
+def _listed_keys(folder: Path) -> tuple[dict[str, Any], str]:
     from video_pipeline.engine.jobs import curve, tokens
 
     names = curve.client_names(folder)

@@ -46,7 +46,7 @@ def _add_vacuum_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _node_config(arguments: argparse.Namespace) -> Config:
+def node_config_of(arguments: argparse.Namespace) -> Config:
     """Return a node's configuration: options override environment, file and defaults, in this order."""
     from video_pipeline.engine.config import load_config
 
@@ -60,14 +60,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.jobs.node.serve import serve
 
-    return serve(_node_config(arguments), as_json=arguments.json)
+    return serve(node_config_of(arguments), as_json=arguments.json)
 
 
 def _vacuum(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.jobs.node.housekeeping import vacuum
 
-    done = vacuum(_node_config(arguments))
+    done = vacuum(node_config_of(arguments))
     if arguments.json:
         print(json.dumps(done))
     else:
@@ -104,7 +104,7 @@ def _storage(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.jobs.folders import Folders
         from video_pipeline.engine.jobs.node.retention import prune_videos, storage_use
 
-    config = _node_config(arguments)
+    config = node_config_of(arguments)
     folders = Folders.of(config)
     if not folders.ledger.exists():
         raise ConfigError(f"node.state_path: {folders.state} has no ledger; name the state folder of a node")

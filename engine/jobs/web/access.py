@@ -41,7 +41,7 @@ class AccessCheck:
 
     def __init__(self, settings: WebSettings) -> None:
         self.tokens = TokenList(settings.keys)
-        self._required = settings.tokens == "required" or not is_loopback(settings.host)
+        self._required = settings.tokens == "required" or not is_loopback_host(settings.host)
         self._origins = frozenset(settings.allowed_origins)
 
     @property
@@ -79,7 +79,7 @@ class AccessCheck:
             if self._required:
                 raise _unauthorized("Authorization: is missing; allowed: Bearer TOKEN", "")
             host = headers.get("host", "")
-            if host and not is_loopback(_host_name(host)):
+            if host and not is_loopback_host(_host_name(host)):
                 raise HttpError(
                     403,
                     "FORBIDDEN",
@@ -126,7 +126,7 @@ def _host_name(host: str) -> str:
     return match.group(1).strip("[]") if match else ""
 
 
-def is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Return whether a host is this machine alone: `localhost`, or a loopback address."""
     if host.lower() == "localhost":
         return True

@@ -11,7 +11,7 @@ from video_pipeline.engine.jobs.web.exchange import DisconnectedError, Exchange
 from video_pipeline.engine.jobs.web.feeds import Feeds
 from video_pipeline.engine.jobs.web.link import NodeLink
 from video_pipeline.engine.jobs.web.openapi import openapi_document
-from video_pipeline.engine.jobs.web.operations import Call, Desk, Held
+from video_pipeline.engine.jobs.web.operations import Desk, HeldByClients, RouteCall
 from video_pipeline.engine.jobs.web.replies import HttpError, HttpReply
 from video_pipeline.engine.jobs.web.routes import OPENAPI_PATH, find_route, not_allowed, read_target
 from video_pipeline.engine.jobs.web.settings import WebSettings
@@ -24,7 +24,7 @@ class Application:
 
     def __init__(self, settings: WebSettings, link: NodeLink) -> None:
         self.access = AccessCheck(settings)
-        self.held = Held.of(settings)
+        self.held = HeldByClients.of(settings)
         self._desk = Desk(settings, link, Feeds(link), self.held)
         self._callers: dict[asyncio.Task[None], Caller] = {}
         """Who makes the requests that are under way, by the tasks that answer them."""
@@ -37,12 +37,14 @@ class Application:
                 exchange.more = self.access.cors_headers(exchange.head.headers)
                 await self._answer(exchange)
             except HttpError as error:
-                await _refuse(exchange, error)
+                await _reply_error(exchange, error)
             except (DisconnectedError, OSError):
                 raise
             except Exception:
                 logger.exception("an HTTP request failed")
-                await _refuse(exchange, HttpError(500, "INTERNAL", "an internal error; see the node's log"))
+                await _reply_error(
+                    exchange, HttpError(500, "INTERNAL", "an internal error; see the node's log")
+                )
         except OSError as error:
             raise DisconnectedError from error
 
@@ -70,7 +72,7 @@ class Application:
         assert task is not None
         self._callers[task] = caller
         try:
-            await route.answer(Call(self._desk, exchange, caller, values, target.query))
+            await route.answer(RouteCall(self._desk, exchange, caller, values, target.query))
         finally:
             del self._callers[task]
 
@@ -86,7 +88,7 @@ def _openapi_text() -> bytes:
     return json.dumps(openapi_document()).encode()
 
 
-async def _refuse(exchange: Exchange, error: HttpError) -> None:
+async def _reply_error(exchange: Exchange, error: HttpError) -> None:
     if exchange.status:  # the reply has begun: a cut connection is all that can be told
         raise DisconnectedError from error
     await exchange.reply(error.reply())

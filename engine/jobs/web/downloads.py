@@ -91,7 +91,7 @@ async def send_file(exchange: Exchange, link: NodeLink, user: str, listed: JobFi
     asked = headers.get("range") if headers.get("if-range", tag) == tag else None
     part = None if asked is None or exchange.head.method != "GET" else byte_range(asked, file.size)
     where = part or ByteRange(0, file.size)
-    first = await _fetch(link, user, listed.job_id, file, where.start, where.stop)
+    first = await _fetch_part(link, user, listed.job_id, file, where.start, where.stop)
     about = [*common, ("Content-Length", str(where.stop - where.start))]
     if part is not None:
         about.append(("Content-Range", f"bytes {part.start}-{part.stop - 1}/{file.size}"))
@@ -116,12 +116,12 @@ async def _send_parts(
         at += len(data)
         if at < where.stop:
             try:
-                data = await _fetch(link, user, job_id, file, at, where.stop)
+                data = await _fetch_part(link, user, job_id, file, at, where.stop)
             except HttpError as error:
                 raise DisconnectedError from error  # the reply has begun: a cut connection is all that can be told
 
 
-async def _fetch(link: NodeLink, user: str, job_id: str, file: JobFile, start: int, stop: int) -> Any:
+async def _fetch_part(link: NodeLink, user: str, job_id: str, file: JobFile, start: int, stop: int) -> Any:
     """Return the bytes of a file from `start` on, at most PART_BYTES and none beyond `stop`."""
     length = min(PART_BYTES, stop - start)
     if length == 0:

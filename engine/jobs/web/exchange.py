@@ -142,7 +142,7 @@ class HttpConnection:
     @property
     def has_unread_body(self) -> bool:
         """Whether the request has a body of which not everything was read."""
-        return self._http.their_state is h11.SEND_BODY
+        return self._http.their_state in (h11.SEND_BODY, h11.ERROR)
 
     async def next_exchange(self) -> Exchange | None:
         """Return the next request, None if there is none. Raises HttpError (400, 431) if it is malformed."""

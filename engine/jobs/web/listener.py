@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 from collections import Counter
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS: Final = 5.0
 BACKLOG: Final = 256
+OTHER_DESCRIPTORS: Final = 128
+"""Descriptors that connections leave to everything else."""
 
 Serve = Callable[[Exchange], Awaitable[None]]
 
@@ -61,7 +64,8 @@ class Listener:
 
     def __init__(self, settings: WebSettings, serve: Serve, counters: Counter[str]) -> None:
         self._serve, self._counters = serve, counters
-        self._most = settings.max_connections
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = max(1, min(settings.max_connections, files - OTHER_DESCRIPTORS))
         self.tls = tls_context(settings)
         host, port = settings.host.strip("[]"), settings.port
         try:

@@ -120,7 +120,7 @@ def send(message: dict[str, Any]) -> None:
         os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
 
 
-async def _serve(settings: WebSettings) -> None:
+async def _serve_http(settings: WebSettings) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_on_exception)
@@ -135,7 +135,7 @@ def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
         logger.error("HTTP: %s: %r", context.get("message"), error)
 
 
-def _set_limits(settings: WebSettings) -> None:
+def _limit_web_process(settings: WebSettings) -> None:
     """Set the limits of the process: descriptors, no core dump, the address space."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = settings.max_connections + SPARE_DESCRIPTORS
@@ -168,9 +168,9 @@ def main() -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.json_log else LineFormatter())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    _set_limits(settings)
+    _limit_web_process(settings)
     try:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve_http(settings))
     except ConfigError as error:
         send({"error": str(error)})
         return 2

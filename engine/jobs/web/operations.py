@@ -32,7 +32,7 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 @dataclass(slots=True)
-class Held:
+class HeldByClients:
     """What clients hold at once: bytes of bodies and of unread replies, streams, downloads."""
 
     bodies: Shares
@@ -41,7 +41,7 @@ class Held:
     downloads: Shares
 
     @classmethod
-    def of(cls, settings: WebSettings) -> Held:
+    def of(cls, settings: WebSettings) -> HeldByClients:
         """Return the limits of a configuration."""
         most = settings.max_message_bytes
         return cls(
@@ -59,11 +59,11 @@ class Desk:
     settings: WebSettings
     link: NodeLink
     feeds: Feeds
-    held: Held
+    held: HeldByClients
 
 
 @dataclass(slots=True)
-class Call:
+class RouteCall:
     """A request to a route: who makes it, the values in its path and in its query."""
 
     desk: Desk
@@ -90,7 +90,7 @@ class Call:
             await self.exchange.reply(HttpReply(status, body, headers))
 
 
-def _typed(query: Mapping[str, str]) -> dict[str, Any]:
+def _query_fields(query: Mapping[str, str]) -> dict[str, Any]:
     """Return a query as the fields of a request; the server checks them."""
     whole = {"limit", "after"}
     return {
@@ -99,7 +99,7 @@ def _typed(query: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-async def submit_job(call: Call) -> None:
+async def submit_job(call: RouteCall) -> None:
     """Submit a story."""
     kind, parameters = content_type(call.headers)
     if kind not in (JSON_TYPE, MULTIPART) or parameters.get("charset", "utf-8").lower() not in (
@@ -134,12 +134,12 @@ async def submit_job(call: Call) -> None:
     )
 
 
-async def list_jobs(call: Call) -> None:
+async def list_jobs(call: RouteCall) -> None:
     """Get the caller's jobs, the latest first."""
-    await call.reply(await call.ask("list", _typed(call.query)))
+    await call.reply(await call.ask("list", _query_fields(call.query)))
 
 
-async def get_job(call: Call) -> None:
+async def get_job(call: RouteCall) -> None:
     """Get one job; with `wait`, when it has ended or after so many seconds."""
     query = dict(call.query)
     wait = query.pop("wait", None)
@@ -156,23 +156,23 @@ async def get_job(call: Call) -> None:
     await call.reply(await call.ask("wait", body, seconds=REPLY_SECONDS + WAIT_MAX_SECONDS))
 
 
-async def cancel_job(call: Call) -> None:
+async def cancel_job(call: RouteCall) -> None:
     """Cancel a job. 202: it is being stopped."""
     body = await call.ask("cancel", {**call.query, **call.values})
     await call.reply(body, status=200 if json.loads(body)["status"] in TERMINAL else 202)
 
 
-async def retry_job(call: Call) -> None:
+async def retry_job(call: RouteCall) -> None:
     """Queue a failed or cancelled job again, with all its attempts."""
     await call.reply(await call.ask("retry", {**call.query, **call.values}))
 
 
-async def list_files(call: Call) -> None:
+async def list_files(call: RouteCall) -> None:
     """Get names, sizes and checksums of a completed job's files."""
     await call.reply(await call.ask("files", {**call.query, **call.values}))
 
 
-async def get_file(call: Call) -> None:
+async def get_file(call: RouteCall) -> None:
     """Get a file of a completed job, whole or a range of it."""
     listed = JobFiles.model_validate_json(await call.ask("files", {"job_id": call.values["job_id"]}))
     user = call.caller.user
@@ -180,28 +180,28 @@ async def get_file(call: Call) -> None:
         await send_file(call.exchange, call.desk.link, user, listed, call.values["name"])
 
 
-async def get_stats(call: Call) -> None:
+async def get_stats(call: RouteCall) -> None:
     """Get counts of the caller's jobs, the queue and the slots of the node."""
     await call.reply(await call.ask("stats", call.query))
 
 
-async def get_ping(call: Call) -> None:
+async def get_ping(call: RouteCall) -> None:
     """Get the node's version and limits, and the caller's name."""
     await call.reply(await call.ask("ping", call.query))
 
 
-async def get_events(call: Call) -> None:
+async def get_events(call: RouteCall) -> None:
     """Get the caller's events: a stream, or with `Accept: application/json` one page."""
     await _events(call, job_id=None)
 
 
-async def get_job_events(call: Call) -> None:
+async def get_job_events(call: RouteCall) -> None:
     """Get the events of one job: a stream that ends with the job, or with `Accept: application/json` one page."""
     await _events(call, job_id=call.values["job_id"])
 
 
-async def _events(call: Call, *, job_id: str | None) -> None:
-    query = _typed(call.query)
+async def _events(call: RouteCall, *, job_id: str | None) -> None:
+    query = _query_fields(call.query)
     accepted = call.headers.get("accept", "")
     if JSON_TYPE in accepted and STREAM_TYPE not in accepted:
         await call.reply(await call.ask("events", {**query, **call.values}))
@@ -225,7 +225,7 @@ async def _events(call: Call, *, job_id: str | None) -> None:
             call.desk.feeds.close(user)
 
 
-async def _stream(call: Call, feed: UserFeed, job_id: str | None, after: int | None) -> None:
+async def _stream(call: RouteCall, feed: UserFeed, job_id: str | None, after: int | None) -> None:
     """Write events until the client goes, or the job ends."""
     exchange, user = call.exchange, call.caller.user
     if after is None:
@@ -266,7 +266,7 @@ async def _stream(call: Call, feed: UserFeed, job_id: str | None, after: int | N
     await exchange.end()
 
 
-async def _next_page(call: Call, feed: UserFeed, position: int, job_id: str | None) -> Any:
+async def _next_page(call: RouteCall, feed: UserFeed, position: int, job_id: str | None) -> Any:
     """Return further events; while the node does not give any, heartbeats go on."""
     while True:
         try:

@@ -28,7 +28,7 @@ class Route:
 
     method: Method
     path: str
-    answer: Callable[[do.Call], Awaitable[None]]
+    answer: Callable[[do.RouteCall], Awaitable[None]]
     reply: type[BaseModel] | None
     query: type[m.Message] | None = None
     statuses: tuple[int, ...] = (200,)

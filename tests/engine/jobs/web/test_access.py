@@ -13,7 +13,7 @@ from tests.support.server import STORY
 from tests.support.web import WebNode, web_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.tokens import make_token
-from video_pipeline.engine.jobs.web.access import is_loopback
+from video_pipeline.engine.jobs.web.access import is_loopback_host
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from video_pipeline.engine.jobs.web.access import is_loopback
     ],
 )
 def test_a_loopback_host_is_known(host: str, found: bool) -> None:
-    assert is_loopback(host) is found
+    assert is_loopback_host(host) is found
 
 
 def test_on_loopback_no_token_is_the_local_user_and_a_token_its_own(web_node: WebNode) -> None:

@@ -177,6 +177,11 @@ def test_a_stream_survives_the_server_and_goes_on_where_it_was(tmp_path: Path) -
         assert stream.next()[1]["job_id"] == made.json()["job_id"]
 
 
+def test_head_of_a_stream_is_its_head_alone(local: httpx.Client) -> None:
+    got = local.head("/events")
+    assert (got.status_code, got.headers["content-type"], got.content) == (200, "text/event-stream", b"")
+
+
 def test_a_client_that_goes_frees_its_stream(web_node: WebNode) -> None:
     before = web_node.counters()["streams_open"]
     for _ in range(20):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.ledgers import claim
 from tests.support.server import PNG, STORY, Speaker
-from tests.support.web import WebNode, web_config
+from tests.support.web import EventStream, WebNode, web_config
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.curve import make_client_key, make_node_key
 from video_pipeline.engine.jobs.messages import BODY_MAX_BYTES
@@ -132,6 +132,16 @@ def test_a_user_s_key_and_token_have_the_same_jobs_and_others_see_none(tmp_path:
                 each.post("/jobs", json={"story": STORY, "key": "k"}).json() for each in (mine, other)
             ]
             assert same_key[0]["job_id"] != same_key[1]["job_id"]
+            with mine.stream("GET", "/events?after=0") as response, other.stream("GET", "/events") as nothing:
+                stream = EventStream(response)
+                first = {stream.next()[1]["job_id"] for _ in range(2)}
+                assert first == {by_zeromq, by_http}
+                mine.delete(f"/jobs/{by_http}")
+                while (event := stream.next()[1])["kind"] != "cancelled":
+                    assert event["kind"] == "queued"
+                assert event["job_id"] == by_http
+                other_s = other.post("/jobs", json={"story": STORY}).json()["job_id"]
+                assert EventStream(nothing).next()[1]["job_id"] in (other_s, same_key[1]["job_id"])
             mine.delete(f"/jobs/{by_zeromq}")
             assert zeromq.status(by_zeromq).status == "cancelled"
 

@@ -177,3 +177,18 @@ def test_sessions_and_gpus_of_finished_videos_are_counted() -> None:
     assert found['video_pipeline_encoder_fallbacks_total{kind="refused"}'] == 1
     assert found['video_pipeline_encoder_segments_total{memory="gpu"}'] == 3
     assert found['video_pipeline_encoder_segments_total{memory="host"}'] == 1
+
+
+def test_counters_of_the_http_process_go_on_after_its_restart() -> None:
+    metrics = PrometheusMetrics()
+    metrics.web_starts(1)
+    metrics.web_counters({"requests_200": 5, "requests_404": 1, "bytes_out": 100, "streams_open": 3})
+    metrics.web_counters({"requests_200": 7, "requests_404": 1, "bytes_out": 150, "streams_open": 2})
+    metrics.web_starts(2)
+    metrics.web_counters({"requests_200": 1, "bytes_out": 10, "streams_open": 0})
+    found = values(metrics)
+    assert found['video_pipeline_http_requests_total{status="200"}'] == 8
+    assert found['video_pipeline_http_requests_total{status="404"}'] == 1
+    assert found['video_pipeline_http_total{what="bytes_out"}'] == 160
+    assert found['video_pipeline_http_now{what="streams_open"}'] == 0
+    assert found["video_pipeline_http_starts_total"] == 2
