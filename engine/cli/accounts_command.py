@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
     from video_pipeline.engine.publish.accounts import AccountFiles
 
-PLATFORMS: Final = ("youtube",)
-"""Platforms whose accounts are connected by a person."""
-
-WARNED_SECONDS: Final = 7 * 86_400.0
+PLATFORMS: Final = ("tiktok", "youtube")
+"""Platforms whose accounts are connected by a person, as in `publish.connecting`, which imports more."""
 
 
 def _add_account_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +28,7 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "examples:\n  video-pipeline accounts add youtube --client client_secret.json\n"
+        "  video-pipeline accounts add tiktok studio --client tiktok.json --config node.yaml\n"
         "  video-pipeline accounts check youtube studio --config node.yaml"
     )
     verbs = parser.add_subparsers(dest="verb", metavar="{add,list,check,remove}", required=True)
@@ -43,7 +42,8 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         required=True,
-        help="JSON of an OAuth client of the type Desktop app, from Google's console",
+        help="youtube: JSON of an OAuth client of the type Desktop app, from Google's console; tiktok: JSON with "
+        "client_key and client_secret of the app",
     )
     listing = verbs.add_parser(
         "list",
@@ -66,7 +66,7 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
             metavar="PLATFORM",
             choices=PLATFORMS,
             nargs="?" if verb is listing else None,
-            help="youtube",
+            help=" or ".join(PLATFORMS),
         )
         if verb is not listing:
             verb.add_argument(
@@ -102,11 +102,12 @@ def _accounts(arguments: argparse.Namespace) -> int:
 
 def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
     from video_pipeline.engine.publish.accounts import StoredAccount
+    from video_pipeline.engine.publish.connecting import CONNECTED
     from video_pipeline.engine.publish.oauth import ask_for_grant, read_app
-    from video_pipeline.engine.publish.youtube import SCOPES
 
     files.path(arguments.platform, arguments.name)
-    app = read_app(arguments.client)
+    platform = CONNECTED[arguments.platform]
+    app = read_app(arguments.client, platform.oauth)
 
     def show(address: str) -> None:
         print(
@@ -114,7 +115,7 @@ def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: Ac
             file=sys.stderr,
         )
 
-    grant = ask_for_grant(app, SCOPES, show=show)
+    grant = ask_for_grant(app, platform.scopes(config, arguments.name), show=show)
     now = time.time()
     account = StoredAccount(app=app, grant=grant, added_at=now).with_grant(grant, now=now)
     files.save(arguments.platform, arguments.name, account)
@@ -122,15 +123,16 @@ def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: Ac
 
 
 def _check_account(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
-    from video_pipeline.engine.publish.youtube import youtube_calls
+    from video_pipeline.engine.publish.connecting import CONNECTED
 
-    channel = youtube_calls(config, arguments.name).channel()
-    return _account_view(files, arguments.platform, arguments.name) | {"done": f"works: {channel}"}
+    holder = CONNECTED[arguments.platform].holder(config, arguments.name)
+    return _account_view(files, arguments.platform, arguments.name) | {"done": f"works: {holder}"}
 
 
 def _disconnect(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
+    ended_at = files.load(arguments.platform, arguments.name).app.rules.ended_at
     problem = files.remove(arguments.platform, arguments.name)
-    told = f"is removed; end the access at myaccount.google.com ({problem})" if problem else "is removed"
+    told = f"is removed; end the access at {ended_at} ({problem})" if problem else "is removed"
     return {"platform": arguments.platform, "name": arguments.name, "done": told}
 
 
@@ -147,6 +149,8 @@ def _account_view(files: AccountFiles, platform: str, name: str) -> dict[str, An
 
 
 def _warning(left: float | None) -> dict[str, str]:
+    from video_pipeline.engine.publish.accounts import WARNED_SECONDS
+
     if left is None or left > WARNED_SECONDS:
         return {}
     return {"warning": "connect it again: it has ended" if left <= 0 else "connect it again soon"}

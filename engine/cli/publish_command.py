@@ -36,12 +36,18 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
         description="Publish a finished video. Files beside it are used: metadata, thumbnail, subtitles.",
     )
     video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
-    video.add_argument("--platform", metavar="NAME", required=True, help="folder, s3, webhook or youtube")
+    video.add_argument(
+        "--platform", metavar="NAME", required=True, help="folder, s3, tiktok, webhook or youtube"
+    )
     video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
     _add_moment(video)
     video.add_argument("--title", metavar="TEXT", help="in place of the metadata's")
     video.add_argument("--description", metavar="TEXT", help="in place of the metadata's")
-    video.add_argument("--privacy", choices=get_args(Privacy), help="who may see it (youtube)")
+    video.add_argument(
+        "--privacy",
+        choices=get_args(Privacy),
+        help="who may see it (youtube; tiktok with mode direct has no unlisted)",
+    )
     video.add_argument(
         "--made-for-kids", action="store_true", default=None, help="it is for children (youtube)"
     )
@@ -136,7 +142,7 @@ def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
     video = FinishedVideo.of(arguments.video)
     post = post_of(video, spec)
     calls = connect_account(config, platform=spec.platform, account=spec.account)
-    lines, reasons = calls.plan(post), refusals(video, spec)
+    lines, reasons = calls.plan(post), refusals(video, spec, config)
     if arguments.json:
         print(
             json.dumps(
@@ -170,7 +176,7 @@ def _spec_from(arguments: argparse.Namespace) -> Any:
     }
     if arguments.at is not None:
         given["at"] = parse_moment(arguments.at, arguments.zone)
-    if "at" in given and given.get("privacy") not in (None, "public"):
+    if arguments.platform == "youtube" and "at" in given and given.get("privacy") not in (None, "public"):
         raise InputError("--privacy: a video is public from the time --at on; leave one of the two out")
     return PublishSpec.model_validate({"platform": arguments.platform, "account": arguments.account, **given})
 
@@ -216,7 +222,7 @@ def _publish_video(arguments: argparse.Namespace, config: Config, records: Publi
     spec = _spec_from(arguments)
     check_specs([spec], config)
     video = FinishedVideo.of(arguments.video)
-    if reasons := refusals(video, spec):
+    if reasons := refusals(video, spec, config):
         raise InputError(
             f"{arguments.video}: does not fit {spec.platform}:\n  " + "\n  ".join(map(str, reasons))
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-PublisherName = Literal["folder", "s3", "webhook", "youtube"]
+PublisherName = Literal["folder", "s3", "tiktok", "webhook", "youtube"]
 Privacy = Literal["public", "unlisted", "private"]
 
 ACCOUNT_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

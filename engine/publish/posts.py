@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Post
@@ -49,12 +50,15 @@ class FinishedVideo:
         )
 
 
-def refusals(video: FinishedVideo, spec: PublishSpec) -> list[Reason]:
-    """Return the errors for which a platform would refuse a video."""
+def refusals(video: FinishedVideo, spec: PublishSpec, config: Config) -> list[Reason]:
+    """Return the errors for which a platform would refuse a video, without those that the account allows."""
     rules = publisher(spec.platform).rules
     if rules is None:
         return []
-    return [each for each in check_video(video.path, platform=rules) if each.severity == "error"]
+    keys = getattr(config.publishing.accounts, spec.platform).get(spec.account)
+    allowed = {"watermark"} if getattr(keys, "allow_watermark", False) else set()
+    found = check_video(video.path, platform=rules)
+    return [each for each in found if each.severity == "error" and each.rule not in allowed]
 
 
 def post_of(video: FinishedVideo, spec: PublishSpec) -> Post:

@@ -93,7 +93,7 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
     [
         (
             ("CLIP", "--platform", "myspace"),
-            "--platform: got 'myspace'; allowed: folder, s3, webhook, youtube",
+            "--platform: got 'myspace'; allowed: folder, s3, tiktok, webhook, youtube",
         ),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
