@@ -150,7 +150,14 @@ class TiktokCalls:
 
     def _send_chunks(self, post: Post, handle: Handle, on_sent: OnSent) -> None:
         chunk, chunks = _chunks_of(handle)
-        told, _ = self._status(handle)
+        told, now = self._status(handle)
+        left = (handle.expires_at or 0.0) - now
+        if left <= 0:
+            raise ServiceError(
+                "tiktok: the address of the upload has expired",
+                kind="busy",
+                retry_after=max(0.0, left + LATE_SECONDS),
+            )
         held = chunks_held(_uploaded(told) or 0, size=post.size, chunk=chunk, chunks=chunks)
         with _file_errors(post), ThreadPoolExecutor(1) as hashing:
             read = ReadBytes(post.video, hashing)
@@ -256,7 +263,9 @@ class TiktokCalls:
         answer = client.ask(request)
         if answer.status in (403, 404):
             raise client.error(
-                f"the address of the upload has ended ({answer.status})", kind="busy", retry_after=60.0
+                f"the address of the upload has ended ({answer.status})",
+                kind="busy",
+                retry_after=LATE_SECONDS,
             )
         if answer.status == 416:
             uploaded = held_by_range(answer.headers.get("content-range"))
