@@ -13,7 +13,7 @@ from video_pipeline.engine.net.one_at_a_time import one_at_a_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class SharedPace:
     """At most `most` requests within `seconds`, remembered in `folder` under `name`; `clock` is in seconds since 1970.
 
     A folder that cannot be written keeps no pace: the service's own limit is then met.

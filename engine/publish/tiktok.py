@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -24,7 +23,7 @@ from video_pipeline.engine.config.publishing import TiktokAccount
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
 from video_pipeline.engine.net.endpoint import checked_endpoint
-from video_pipeline.engine.net.pace import Pace
+from video_pipeline.engine.net.pace import SharedPace
 from video_pipeline.engine.net.retry import RetryPolicy, with_retries
 from video_pipeline.engine.net.secret import Secret
 from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens
@@ -39,7 +38,7 @@ from video_pipeline.engine.publish.base import (
 )
 from video_pipeline.engine.publish.facts import manifest_facts
 from video_pipeline.engine.publish.not_published import NotPublishedError
-from video_pipeline.engine.publish.read_bytes import ReadBytes
+from video_pipeline.engine.publish.read_bytes import ReadBytes, read_errors
 from video_pipeline.engine.publish.tiktok_errors import (
     TOKEN_REFUSED,
     answer_fault,
@@ -159,7 +158,7 @@ class TiktokCalls:
                 retry_after=max(0.0, left + LATE_SECONDS),
             )
         held = chunks_held(_uploaded(told) or 0, size=post.size, chunk=chunk, chunks=chunks)
-        with _file_errors(post), ThreadPoolExecutor(1) as hashing:
+        with read_errors("tiktok", post.video), ThreadPoolExecutor(1) as hashing:
             read = ReadBytes(post.video, hashing)
             read.skip_to(chunk_span(min(held, chunks - 1), size=post.size, chunk=chunk, chunks=chunks)[0])
             while held < chunks - 1:
@@ -179,7 +178,7 @@ class TiktokCalls:
     def commit(self, post: Post, handle: Handle) -> Published | None:
         """Send the last chunk, after which TikTok begins to post; what became of it is told later."""
         _, chunks = _chunks_of(handle)
-        with _file_errors(post):
+        with read_errors("tiktok", post.video):
             held = self._put(post, handle, chunks - 1, ReadBytes(post.video))
         if held < chunks:
             raise ServiceError("tiktok: lost a part of the upload", kind="busy")
@@ -193,7 +192,7 @@ class TiktokCalls:
             return "gone"
         status = told.get("status")
         if status == "PUBLISH_COMPLETE":
-            return _published(told, handle)
+            return _posted(told, handle)
         if status == "SEND_TO_USER_INBOX":
             return Published(remote_id=str(handle.fields["publish_id"]), note=inbox_note(post))
         if status == "FAILED":
@@ -320,7 +319,7 @@ class TiktokCalls:
         return answer
 
     def _keep_pace(self, what: str) -> None:
-        pace = Pace(
+        pace = SharedPace(
             folder=self.tokens.files.folder / "tiktok" / ".paces",
             name=f"{self.tokens.name}.{what}",
             most=PACES[what],
@@ -356,7 +355,7 @@ def _uploaded(told: Mapping[str, Any]) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 
 
-def _published(told: Mapping[str, Any], handle: Handle) -> Published:
+def _posted(told: Mapping[str, Any], handle: Handle) -> Published:
     """Return the post. TikTok names its id (the field is spelt so) only if everybody may see it and it is moderated."""
     ids = told.get("publicaly_available_post_id")
     found = [str(each) for each in ids if each] if isinstance(ids, list) else []
@@ -369,14 +368,6 @@ def _published(told: Mapping[str, Any], handle: Handle) -> Published:
     return Published(
         remote_id=found[0], url=f"https://www.tiktok.com/@{name}/video/{found[0]}" if name else None
     )
-
-
-@contextmanager
-def _file_errors(post: Post) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ServiceError(f"tiktok: {post.video}: {error.strerror}", kind="busy") from None
 
 
 def tiktok_scopes(config: Config, account: str) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 Sources, on developers.tiktok.com: Direct Post (2026-08-24), Upload, Query Creator Info, Get Post Status (2026-08-04), Media
 Transfer Guide (read 2026-11-27), Login Kit for Desktop, Get, Refresh and Revoke a User Access Token (2026-11-02). No machine
-readable contract exists. That OAuth's errors come with the status 200 is told by users of the sandbox alone.
+readable contract exists. That OAuth's errors come with the status 200 is told by users of the sandbox alone. On 2026-11-29
+the public clients tiktok-studio-mcp 0.1.4 (refresh, inbox) and reeln-plugin-tiktok 0.4.0 (creator, direct post) succeeded on
+it, and failed on it with plans of chunks that TikTok's guide forbids.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ class TiktokVendor(Vendor):
             return _success({"user": {"open_id": "o-1", "display_name": "Lighthouse Stories"}})
         if asked.method != "POST" or path not in LIMITS:
             raise ContractError(f"{asked.method} {path}")
-        if asked.headers.get("content-type", "").lower() != "application/json; charset=utf-8":
+        if asked.headers.get("content-type", "").lower().partition(";")[0] != "application/json":
             raise ContractError(f"Content-Type: {asked.headers.get('content-type')}")
         if SCOPES[path] not in scopes:
             return _refusal(401, "scope_not_authorized")

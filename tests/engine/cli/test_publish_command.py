@@ -138,3 +138,18 @@ def test_a_post_for_youtube_is_shown_held_without_a_connected_account_and_given_
         place / "node.yaml",
     )
     assert "--privacy: a video is public from the time --at on" in done.stderr
+
+
+def test_a_post_for_tiktok_is_shown_as_its_account_sends_it(place: Path) -> None:
+    settings = yaml.safe_load((place / "node.yaml").read_text())
+    settings["video_pipeline"]["publishing"]["accounts"]["tiktok"] = {
+        "default": {},
+        "studio": {"mode": "direct", "privacy": "friends"},
+    }
+    (place / "node.yaml").write_text(yaml.safe_dump(settings))
+    video = (str(place / "clip.mp4"), "--platform", "tiktok", "--title", "A light")
+    done = run("publish", *video, "--dry-run", "--config", place / "node.yaml")
+    assert "POST https://open.tiktokapis.com/v2/post/publish/inbox/video/init/: " in done.stdout
+    assert "A light" not in done.stdout, "the inbox takes no text"
+    done = run("publish", *video, "--account", "studio", "--dry-run", "--config", place / "node.yaml")
+    assert '"title": "A light", "privacy_level": "MUTUAL_FOLLOW_FRIENDS"' in done.stdout
