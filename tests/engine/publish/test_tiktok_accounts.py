@@ -21,9 +21,11 @@ from tests.engine.publish.test_tiktok import connected
 from tests.support.command import run
 from tests.support.kill_points import killed_before_line
 from tests.support.tiktok_fake import CLIENT_SECRET, TiktokFake
+from video_pipeline.engine.cli.accounts_command import PLATFORMS
 from video_pipeline.engine.errors import InputError, ServiceError
 from video_pipeline.engine.publish import oauth
 from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens
+from video_pipeline.engine.publish.connecting import CONNECTED
 from video_pipeline.engine.publish.oauth import read_app
 
 
@@ -32,6 +34,10 @@ def fake() -> Iterator[TiktokFake]:
     server = TiktokFake()
     yield server
     server.close()
+
+
+def test_the_command_knows_all_platforms_whose_accounts_are_connected() -> None:
+    assert set(PLATFORMS) == set(CONNECTED)
 
 
 @pytest.mark.parametrize(("mode", "scopes"), [("inbox", 2), ("direct", 3)])
