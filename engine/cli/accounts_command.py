@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from video_pipeline.engine.net.secret import Secret
     from video_pipeline.engine.publish.accounts import AccountFiles
 
-PLATFORMS: Final = ("instagram", "youtube")
-"""Platforms whose accounts are connected by a person."""
+PLATFORMS: Final = ("instagram", "tiktok", "youtube")
+"""Platforms whose accounts are connected by a person, as in `publish.connecting`, which imports more."""
 
 
 def _add_account_options(parser: argparse.ArgumentParser) -> None:
@@ -32,20 +32,22 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  video-pipeline accounts add youtube --client client_secret.json\n"
         "  video-pipeline accounts add instagram studio --app-id 1234567890 --config node.yaml\n"
+        "  video-pipeline accounts add tiktok studio --client tiktok.json --config node.yaml\n"
         "  video-pipeline accounts check youtube studio --config node.yaml"
     )
     verbs = parser.add_subparsers(dest="verb", metavar="{add,list,check,remove}", required=True)
     add = verbs.add_parser(
         "add",
         help="connect an account",
-        description="youtube: print an address, which a person opens in a browser on this machine and allows the access. "
+        description="youtube, tiktok: print an address, which a person opens in a browser on this machine and allows the access. "
         "instagram: take a user's access token of an app with Facebook Login for Business, and keep one that lives for 60 days.",
     )
     add.add_argument(
         "--client",
         metavar="FILE",
         type=Path,
-        help="youtube: JSON of an OAuth client of the type Desktop app, from Google's console",
+        help="youtube: JSON of an OAuth client of the type Desktop app, from Google's console; tiktok: JSON with "
+        "client_key and client_secret of the app",
     )
     add.add_argument("--app-id", metavar="ID", help="instagram: the app's id, from Meta's dashboard")
     add.add_argument(
@@ -120,11 +122,13 @@ def _accounts(arguments: argparse.Namespace) -> int:
 
 def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
     from video_pipeline.engine.publish.accounts import StoredAccount
+    from video_pipeline.engine.publish.connecting import CONNECTED
     from video_pipeline.engine.publish.oauth import ask_for_grant, read_app
-    from video_pipeline.engine.publish.youtube import SCOPES
 
     files.path(arguments.platform, arguments.name)
-    app = read_app(_needed(arguments, "client"))
+    platform = CONNECTED[arguments.platform]
+    assert platform.oauth is not None
+    app = read_app(_needed(arguments, "client"), platform.oauth)
 
     def show(address: str) -> None:
         print(
@@ -132,7 +136,7 @@ def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: Ac
             file=sys.stderr,
         )
 
-    grant = ask_for_grant(app, SCOPES, show=show)
+    grant = ask_for_grant(app, platform.scopes(config, arguments.name), show=show)
     now = time.time()
     account = StoredAccount(app=app, grant=grant, added_at=now).with_grant(grant, now=now)
     files.save(arguments.platform, arguments.name, account)
@@ -158,7 +162,11 @@ def _connect_by_token(arguments: argparse.Namespace, config: Config, files: Acco
     return view | {"done": f"is connected: {account.username}"}
 
 
-CONNECTED_BY: Final = {"instagram": _connect_by_token, "youtube": _connect_by_browser}
+CONNECTED_BY: Final = {
+    "instagram": _connect_by_token,
+    "tiktok": _connect_by_browser,
+    "youtube": _connect_by_browser,
+}
 """How the accounts of each platform are connected."""
 
 
@@ -187,11 +195,9 @@ def _asked_secret(option: str, file: Path | None, what: str) -> Secret:
 
 
 def _check_account(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
-    from video_pipeline.engine.publish.instagram import instagram_calls
-    from video_pipeline.engine.publish.youtube import youtube_calls
+    from video_pipeline.engine.publish.connecting import CONNECTED
 
-    is_instagram = arguments.platform == "instagram"
-    calls = instagram_calls(config, arguments.name) if is_instagram else youtube_calls(config, arguments.name)
+    calls = CONNECTED[arguments.platform].calls(config, arguments.name)
     owner, quota = calls.owner(), calls.quota()
     told: dict[str, Any] = {"done": f"works: {owner}"}
     if quota is not None:
@@ -200,6 +206,7 @@ def _check_account(arguments: argparse.Namespace, config: Config, files: Account
 
 
 def _disconnect(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
+    from video_pipeline.engine.publish.accounts import StoredAccount
     from video_pipeline.engine.publish.instagram import account_graph
     from video_pipeline.engine.publish.meta_login import disconnect_account
 
@@ -207,8 +214,9 @@ def _disconnect(arguments: argparse.Namespace, config: Config, files: AccountFil
         problem = disconnect_account(files, arguments.name, account_graph(config, arguments.name))
         place = "Facebook's settings, Business integrations"
     else:
+        stored = files.load(arguments.platform, arguments.name, StoredAccount)
         problem = files.remove(arguments.platform, arguments.name)
-        place = "myaccount.google.com"
+        place = stored.app.rules.ended_at
     told = f"is removed; end the access at {place} ({problem})" if problem else "is removed"
     return {"platform": arguments.platform, "name": arguments.name, "done": told}
 

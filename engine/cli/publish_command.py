@@ -37,13 +37,17 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
     video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
     video.add_argument(
-        "--platform", metavar="NAME", required=True, help="folder, instagram, s3, webhook or youtube"
+        "--platform", metavar="NAME", required=True, help="folder, instagram, s3, tiktok, webhook or youtube"
     )
     video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
     _add_moment(video)
     video.add_argument("--title", metavar="TEXT", help="in place of the metadata's")
     video.add_argument("--description", metavar="TEXT", help="in place of the metadata's")
-    video.add_argument("--privacy", choices=get_args(Privacy), help="who may see it (youtube)")
+    video.add_argument(
+        "--privacy",
+        choices=get_args(Privacy),
+        help="who may see it (youtube; tiktok with mode direct has no unlisted)",
+    )
     video.add_argument(
         "--made-for-kids", action="store_true", default=None, help="it is for children (youtube)"
     )
@@ -177,7 +181,7 @@ def _spec_from(arguments: argparse.Namespace) -> Any:
     }
     if arguments.at is not None:
         given["at"] = parse_moment(arguments.at, arguments.zone)
-    if "at" in given and given.get("privacy") not in (None, "public"):
+    if arguments.platform == "youtube" and "at" in given and given.get("privacy") not in (None, "public"):
         raise InputError("--privacy: a video is public from the time --at on; leave one of the two out")
     return PublishSpec.model_validate({"platform": arguments.platform, "account": arguments.account, **given})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-PublisherName = Literal["folder", "instagram", "s3", "webhook", "youtube"]
+PublisherName = Literal["folder", "instagram", "s3", "tiktok", "webhook", "youtube"]
 Privacy = Literal["public", "unlisted", "private"]
 PostKind = Literal["reels", "stories"]
 

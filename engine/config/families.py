@@ -170,6 +170,7 @@ PUBLISHERS: Final = Family(
             the_extra("aws"),
             "publish.s3:PUBLISHER",
         ),
+        Member("tiktok", "TikTok", "the package httpx", "publish.tiktok:PUBLISHER"),
         Member(
             "webhook", "a URL that is told of the video", "the package httpx", "publish.webhook:PUBLISHER"
         ),

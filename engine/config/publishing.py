@@ -148,6 +148,33 @@ class YoutubeAccount(Account):
     )
 
 
+class TiktokAccount(Account):
+    """An account on TikTok. `video-pipeline accounts add tiktok NAME` connects it."""
+
+    mode: Literal["inbox", "direct"] = Field(
+        "inbox",
+        description="inbox: a person finishes each post in the app; direct: it is posted (TikTok audits the app first).",
+    )
+    privacy: Literal["public", "friends", "followers", "private"] = Field(
+        "private", description="Who may see a video whose post does not say it (direct)."
+    )
+    comments: bool = Field(True, description="Whether others may comment (direct).")
+    duets: bool = Field(True, description="Whether others may make duets with it (direct).")
+    stitches: bool = Field(True, description="Whether others may use parts of it (direct).")
+    paid_partnership: bool = Field(False, description="Whether videos advertise for a third party (direct).")
+    own_business: bool = Field(False, description="Whether videos advertise the creator's business (direct).")
+    allow_watermark: bool = Field(
+        False,
+        description="Whether videos with a watermark are sent: TikTok forbids logos and may remove them.",
+    )
+    timeout: float = Field(
+        120.0, gt=0, le=3600, description="Seconds that one request may take; up to 20 MB are sent."
+    )
+    endpoint: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
+        "https://open.tiktokapis.com", description="Where TikTok's API is."
+    )
+
+
 class PublishAccounts(Section):
     """The accounts of each platform, by name."""
 
@@ -159,6 +186,9 @@ class PublishAccounts(Section):
     )
     s3: dict[AccountKey, S3Account] = Field(
         default_factory=dict, description="Buckets, by name: `{default: {bucket: videos}}`."
+    )
+    tiktok: dict[AccountKey, TiktokAccount] = Field(
+        default_factory=dict, description="Accounts on TikTok, by name: `{default: {mode: inbox}}`."
     )
     webhook: dict[AccountKey, WebhookAccount] = Field(
         default_factory=dict, description="URLs, by name: `{default: {url: https://HOST/PATH}}`."
@@ -177,7 +207,7 @@ class Publishing(Section):
     )
     platforms: tuple[str, ...] = Field(
         ("instagram", "youtube"),
-        description="Platforms of auto_publish; this version has folder, instagram, s3, webhook and youtube.",
+        description="Platforms of auto_publish; this version has folder, instagram, s3, tiktok, webhook and youtube.",
     )
     scheduling_enabled: bool = Field(
         True, description="Whether stories may name a time (`at`); off: such a story is refused."

@@ -6,10 +6,12 @@ one with the first use of the new one.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +27,13 @@ from video_pipeline.engine.net.one_at_a_time import one_at_a_time
 from video_pipeline.engine.net.secret import Secret
 from video_pipeline.engine.publish.oauth import Grant, OauthApp, refreshed_grant, revoke_grant
 
-WARNED_SECONDS: Final = 7 * 86_400.0
-"""How long before its end a connection is warned of."""
+logger = logging.getLogger(__name__)
 
 EARLY_SECONDS: Final = 60.0
 """How long before its end a token is no longer used."""
+
+WARNED_SECONDS: Final = 7 * 86_400.0
+"""How long before the end of a connection it is warned of."""
 
 
 class ConnectedAccount(BaseModel):
@@ -126,6 +130,10 @@ class AccountFiles:
     def remove(self, platform: str, name: str, *, timeout: float = 30.0) -> str | None:
         """Revoke an account's grant and delete its file; return why the platform did not revoke it, None if it did."""
         account = self.load(platform, name, StoredAccount)
+        if account.app.rules.revoked == "access_token":
+            with suppress(ServiceError):  # revoking says what is wrong
+                AccountTokens(files=self, platform=platform, name=name, timeout=timeout).token()
+                account = self.load(platform, name, StoredAccount)
         problem = revoke_grant(account.app, account.grant, timeout=timeout)
         self.path(platform, name).unlink(missing_ok=True)
         return problem
@@ -156,9 +164,17 @@ class AccountTokens:
                 account = self._load()
                 if not self._is_usable(account, refused):
                     now = self.clock()
+                    self._save(account)  # if the disk is full, the token that is stored must not be used up
                     grant = refreshed_grant(account.app, account.grant, timeout=self.timeout, now=now)
                     account = account.with_grant(grant, now=now)
                     self._save(account)
+                    if account.ends_at is not None and account.ends_at - now < WARNED_SECONDS:
+                        logger.warning(
+                            "account %s of %s: is connected %s; connect it again",
+                            self.name,
+                            self.platform,
+                            account.end_words,
+                        )
         return Secret(account.grant.access_token, f"account {self.name} of {self.platform}")
 
     def _load(self) -> StoredAccount:

@@ -13,6 +13,7 @@ from typing import Final
 
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import OnSent, PlatformCalls, Published
+from video_pipeline.engine.publish.not_published import NotPublishedError
 from video_pipeline.engine.publish.records import Publication, Publications
 from video_pipeline.engine.publish.states import ACTIVE, PublicationState
 
@@ -49,6 +50,8 @@ class CarryOn:
                 before = publication
                 try:
                     publication = self._step(publication, calls)
+                except NotPublishedError as error:
+                    publication = self._not_published(self.records.get(number), error)
                 except ServiceError as error:
                     publication = self._failed(self.records.get(number), error)
                 if publication.state is not before.state:
@@ -144,6 +147,18 @@ class CarryOn:
         if standing == "working" and waited < GIVE_UP_SECONDS:
             return self.records.put_off(publication, until=self.records.clock() + WORKING_SECONDS, error=None)
         return self._unknown(publication)
+
+    def _not_published(self, publication: Publication, error: NotPublishedError) -> Publication:
+        """Begin anew with a post that certainly was not published, or store why that is of no use."""
+        if publication.state is _S.COMMITTED:
+            publication = self.records.move(publication, _S.SAVED, error=str(error))
+        now = self.records.clock()
+        may_wait = now - (publication.failing_since or now) < GIVE_UP_SECONDS
+        if not may_wait or (error.kind != "busy" and error.retry_after is None):
+            return self._failed(publication, error)
+        logger.warning("%s: begins anew: %s", publication.name, error)
+        wait = error.retry_after if error.retry_after is not None else self._wait(publication.failures)
+        return self.records.move(publication, _S.PREPARED, failed=True, error=str(error), due_at=now + wait)
 
     def _failed(self, publication: Publication, error: ServiceError) -> Publication:
         """Store what an error means: wait, let a person see to it, or fail."""

@@ -42,7 +42,7 @@ def video_facts(path: Path) -> dict[str, Fact]:
         raise InputError(f"video {path}: cannot be read as a video: {error.strerror}") from error
     if layout:
         facts |= {"faststart": layout.faststart, "edit_list": layout.edit_list}
-    return facts | _manifest_facts(path)
+    return facts | manifest_facts(path)
 
 
 def _stream_facts(container: av.container.InputContainer) -> dict[str, Fact]:
@@ -86,7 +86,7 @@ def _is_interlaced(container: av.container.InputContainer, video: av.VideoStream
     return False
 
 
-def _manifest_facts(path: Path) -> dict[str, Fact]:
+def manifest_facts(path: Path) -> dict[str, Fact]:
     """Return what only the manifest tells: whether a watermark was drawn."""
     beside = path.with_name(f"{path.stem}.manifest.json")
     if not beside.is_file():

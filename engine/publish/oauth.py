@@ -1,12 +1,10 @@
 """OAuth 2.0 for programs on a user's machine: a grant by browser and loopback, its refresh and its end.
 
-Source: RFC 6749; RFC 7636 (PKCE); RFC 8252 (loopback); Google's "OAuth 2.0 for iOS & Desktop Apps".
+Source: RFC 6749; RFC 7636 (PKCE); RFC 8252 (loopback). What platforms do in another way is in `oauth_rules`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import secrets
 import time
@@ -23,6 +21,7 @@ from video_pipeline.engine.errors import InputError, ServiceError, ServiceFault
 from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.secret import Secret
+from video_pipeline.engine.publish.oauth_rules import OAUTH_RULES, OauthPlatform, OauthRules
 from video_pipeline.engine.publish.webhook import Unmetered
 
 ALLOW_SECONDS: Final = 300.0
@@ -33,7 +32,7 @@ ENDED: Final = frozenset({"invalid_grant", "unauthorized_client", "invalid_clien
 
 
 class OauthApp(BaseModel):
-    """The app that asks for access, as Google's console gives it for the type "Desktop app"."""
+    """The app that asks for access, as its platform's console gives it. `platform` says whose OAuth it speaks."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,6 +40,12 @@ class OauthApp(BaseModel):
     client_secret: str
     auth_uri: str
     token_uri: str
+    platform: OauthPlatform = "google"
+
+    @property
+    def rules(self) -> OauthRules:
+        """How the platform departs from OAuth."""
+        return OAUTH_RULES[self.platform]
 
     def __repr__(self) -> str:
         return f"OauthApp({self.client_id})"
@@ -67,20 +72,26 @@ class Grant(BaseModel):
     __str__ = __repr__
 
 
-def read_app(file: Path) -> OauthApp:
-    """Return the app of a client_secrets file; raise InputError that shows nothing of its content."""
+def read_app(file: Path, platform: OauthPlatform = "google") -> OauthApp:
+    """Return the app of a client file; raise InputError that shows nothing of its content."""
+    rules = OAUTH_RULES[platform]
     try:
         found = read_document(file, "json")
     except DocumentError:
-        raise InputError(f"--client {file}: is no JSON; give the file that Google's console offers") from None
-    installed = found.get("installed") if isinstance(found, Mapping) else None
-    keys = OauthApp.model_fields
-    if not isinstance(installed, Mapping) or not all(isinstance(installed.get(key), str) for key in keys):
-        raise InputError(
-            f"--client {file}: has no `installed` with {', '.join(keys)}; make an OAuth client of the type "
-            "Desktop app and download its JSON"
-        )
-    app = OauthApp(**{key: installed[key] for key in keys})
+        raise InputError(f"--client {file}: is no JSON; {rules.file_words}") from None
+    section = found.get(rules.section) if rules.section and isinstance(found, Mapping) else found
+    names = {
+        "client_id": rules.client_key,
+        "client_secret": "client_secret",
+        "auth_uri": "auth_uri",
+        "token_uri": "token_uri",
+    }
+    told = {**rules.endpoints, **section} if isinstance(section, Mapping) else {}
+    if not all(isinstance(told.get(name), str) and told[name] for name in names.values()):
+        needed = ", ".join(name for name in names.values() if name not in rules.endpoints)
+        place = f"no `{rules.section}` with {needed}" if rules.section else f"not {needed} as texts"
+        raise InputError(f"--client {file}: has {place}; {rules.file_words}")
+    app = OauthApp(platform=platform, **{key: told[name] for key, name in names.items()})
     for key, url in (("auth_uri", app.auth_uri), ("token_uri", app.token_uri)):
         checked_endpoint(f"--client {file}: {key}", url, has_secret=True)
     return app
@@ -98,20 +109,19 @@ def ask_for_grant(
 
     `show` gets the address that the person opens. Raises ServiceError if access is not allowed within `seconds`.
     """
+    rules = app.rules
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     with _CodeServer(state) as server:
-        redirect = f"http://127.0.0.1:{server.server_port}/"
+        redirect = f"http://127.0.0.1:{server.server_port}{rules.redirect_path}"
         query = {
             "response_type": "code",
-            "client_id": app.client_id,
+            rules.client_key: app.client_id,
             "redirect_uri": redirect,
-            "scope": " ".join(scopes),
+            "scope": rules.scope_separator.join(scopes),
             "state": state,
-            "code_challenge": challenge,
+            "code_challenge": rules.challenge(verifier),
             "code_challenge_method": "S256",
-            "access_type": "offline",
-            "prompt": "consent",
+            **rules.more_query,
         }
         show(f"{app.auth_uri}?{urlencode(query)}")
         code = server.wait_for_code(seconds)
@@ -122,23 +132,32 @@ def ask_for_grant(
         "code_verifier": verifier,
     }
     told = _token_answer(app, fields, timeout=timeout)
-    granted = str(told.get("scope", " ".join(scopes))).split()
+    granted = str(told.get("scope", " ".join(scopes))).replace(rules.scope_separator, " ").split()
     if missing := [scope for scope in scopes if scope not in granted]:
         raise ServiceError(f"account: access was not allowed to {', '.join(missing)}", kind="denied")
-    return _grant_of(told, refresh_token="", now=time.time())
+    return _grant_of(app, told, refresh_token="", now=time.time())
 
 
 def refreshed_grant(app: OauthApp, grant: Grant, *, timeout: float, now: float) -> Grant:
-    """Return a grant with a new access token; raise ServiceError, denied if the account must be connected again."""
+    """Return a grant with a new access token; raise ServiceError, denied if the account must be connected again.
+
+    A platform whose refresh tokens rotate ends the old one with its answer: store the grant before it is used.
+    """
     fields = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
-    return _grant_of(_token_answer(app, fields, timeout=timeout), refresh_token=grant.refresh_token, now=now)
+    told = _token_answer(app, fields, timeout=timeout)
+    return _grant_of(app, told, refresh_token=grant.refresh_token, now=now)
 
 
 def revoke_grant(app: OauthApp, grant: Grant, *, timeout: float) -> str | None:
     """End a grant at the platform; return what went wrong, None if it is ended."""
-    url = f"{app.token_uri.rpartition('/')[0]}/revoke"
+    url = f"{app.token_uri.rstrip('/').rpartition('/')[0]}{app.rules.revoke}"
+    token = getattr(grant, app.rules.revoked)
+    fields = {"token": token}
+    if app.rules.revoked == "access_token":
+        fields |= {app.rules.client_key: app.client_id, "client_secret": app.client_secret}
+    client = _oauth_client(app, [token], timeout)
     try:
-        _oauth_client(app, [grant.refresh_token], timeout).ask(_form(url, {"token": grant.refresh_token}))
+        client.ask(_form(url, fields), check=lambda answer: _check_no_error(client, answer))
     except ServiceError as error:
         return str(error)
     return None
@@ -147,9 +166,10 @@ def revoke_grant(app: OauthApp, grant: Grant, *, timeout: float) -> str | None:
 def _token_answer(app: OauthApp, fields: Mapping[str, str], *, timeout: float) -> Mapping[str, Any]:
     hidden = [fields.get(key, "") for key in ("code", "code_verifier", "refresh_token")]
     client = _oauth_client(app, hidden, timeout)
-    own = {"client_id": app.client_id, "client_secret": app.client_secret}
+    own = {app.rules.client_key: app.client_id, "client_secret": app.client_secret}
 
     def check(answer: ServiceAnswer) -> None:
+        _check_no_error(client, answer)
         told = answer.json()
         if not isinstance(told, Mapping) or not isinstance(told.get("access_token"), str):
             raise client.error("the answer has no access token", kind="busy")
@@ -158,11 +178,25 @@ def _token_answer(app: OauthApp, fields: Mapping[str, str], *, timeout: float) -
     return told
 
 
-def _grant_of(told: Mapping[str, Any], *, refresh_token: str, now: float) -> Grant:
+def _check_no_error(client: ServiceClient, answer: ServiceAnswer) -> None:
+    """Raise ServiceError for an error that comes with the status of a success, as TikTok's do."""
+    if _error_code(answer) not in ("", "ok"):
+        kind, words = _oauth_fault(answer)
+        raise client.error(words, kind=kind)
+
+
+def _error_code(answer: ServiceAnswer) -> str:
+    """Return the code of an error, which is a text (RFC 6749, 5.2) or an object with a `code`; empty if there is none."""
+    told = answer.json()
+    error = told.get("error") if isinstance(told, Mapping) else None
+    return str((error.get("code") if isinstance(error, Mapping) else error) or "")
+
+
+def _grant_of(app: OauthApp, told: Mapping[str, Any], *, refresh_token: str, now: float) -> Grant:
     kept = told.get("refresh_token") or refresh_token
     if not kept:
         raise ServiceError("account: the platform gave no refresh token; connect it again", kind="denied")
-    lives, ends = told.get("expires_in"), told.get("refresh_token_expires_in")
+    lives, ends = told.get("expires_in"), told.get(app.rules.refresh_lifetime)
     return Grant(
         access_token=told["access_token"],
         refresh_token=str(kept),
@@ -189,15 +223,14 @@ def _oauth_client(app: OauthApp, hidden: Sequence[str], timeout: float) -> Servi
 
 def _oauth_fault(answer: ServiceAnswer) -> tuple[ServiceFault, str]:
     """Return what an error of a token endpoint means (RFC 6749, 5.2)."""
-    told = answer.json()
-    error = told.get("error") if isinstance(told, Mapping) else None
+    error = _error_code(answer)
     if error in ENDED:
         return (
             "denied",
             f"{error}: access has ended; connect the account again (`video-pipeline accounts add`)",
         )
     kind, _ = usual_fault(answer)
-    return kind if kind == "busy" else "denied", str(error or "")
+    return kind if kind == "busy" else "denied", error
 
 
 class _CodeServer(HTTPServer):

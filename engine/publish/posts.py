@@ -57,12 +57,17 @@ class FinishedVideo:
 
 
 def post_reasons(video: FinishedVideo, spec: PublishSpec, config: Config) -> list[Reason]:
-    """Return why a video, its texts, or what its post asks for do not fit the platform, errors first."""
+    """Return why a video, its texts, or what its post asks for do not fit the platform, errors first.
+
+    What the account allows is not among them.
+    """
     rules = rules_for(spec, config)
     if rules is None:
         return []
+    keys = getattr(config.publishing.accounts, spec.platform).get(spec.account)
+    allowed = {"watermark"} if getattr(keys, "allow_watermark", False) else set()
     found = [*check_video(video.path, platform=rules), *check_facts(rules, _post_facts(video, spec))]
-    return sorted(found, key=lambda reason: reason.severity)
+    return sorted((each for each in found if each.rule not in allowed), key=lambda reason: reason.severity)
 
 
 def _post_facts(video: FinishedVideo, spec: PublishSpec) -> dict[str, Fact]:

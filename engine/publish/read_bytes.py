@@ -9,10 +9,12 @@ import errno
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from video_pipeline.engine.common.cache import SETTLED_NS, file_mark, file_sha256
+from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import Post
 
 PART_BYTES: Final = 1 << 20
@@ -99,3 +101,12 @@ class ReadBytes:
         self._hashed = at
         self._last = self._hashing.submit(self._digest.update, fresh)
         return self._last
+
+
+@contextmanager
+def read_errors(platform: str, video: Path) -> Iterator[None]:
+    """Raise ServiceError, busy, for a file that cannot be read: its disk may be away for a while."""
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(f"{platform}: {video}: {error.strerror}", kind="busy") from None

@@ -13,7 +13,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -44,7 +43,7 @@ from video_pipeline.engine.publish.base import (
     account_of,
 )
 from video_pipeline.engine.publish.facts import tags_length
-from video_pipeline.engine.publish.read_bytes import ReadBytes
+from video_pipeline.engine.publish.read_bytes import ReadBytes, read_errors
 from video_pipeline.engine.publish.webhook import Unmetered
 from video_pipeline.engine.publish.youtube_errors import (
     WAITING,
@@ -168,7 +167,7 @@ class YoutubeCalls:
     def _send_chunks(self, post: Post, handle: Handle, on_sent: OnSent) -> None:
         end = last_chunk(post.size)
         held = self._held(post, handle)
-        with _file_errors(post), ThreadPoolExecutor(1) as hashing:
+        with read_errors("youtube", post.video), ThreadPoolExecutor(1) as hashing:
             read = ReadBytes(post, hashing)
             read.skip_to(min(held, end))
             chunks = 1
@@ -199,7 +198,7 @@ class YoutubeCalls:
                 return None
             if held < last_chunk(post.size):
                 raise ServiceError("youtube: lost a part of the upload", kind="busy")
-            with _file_errors(post):
+            with read_errors("youtube", post.video):
                 answer = self._put(post, handle, held, post.size - held, ReadBytes(post))
         return None if answer.status == OPEN else _video_of(answer)
 
@@ -440,14 +439,6 @@ def _post_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ServiceError(f"youtube: {path}: {error.strerror}", kind="rejected") from None
-
-
-@contextmanager
-def _file_errors(post: Post) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ServiceError(f"youtube: {post.video}: {error.strerror}", kind="busy") from None
 
 
 def youtube_calls(config: Config, account: str) -> YoutubeCalls:

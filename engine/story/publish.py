@@ -56,7 +56,7 @@ class PublishSpec(StoryPart):
     hashtags: tuple[Text, ...] | None = Field(None, description="In place of the metadata's hashtags.")
     privacy: Privacy | None = Field(
         None,
-        description="Who may see it (youtube); null: as the account says. With `at` it becomes public then.",
+        description="Who may see it (youtube, tiktok); null: as the account says. On youtube, `at` makes it public.",
     )
     made_for_kids: bool | None = Field(
         None, description="Whether it is made for children (youtube); null: as the account says."
@@ -73,7 +73,7 @@ class PublishSpec(StoryPart):
             raise ValueError("`at` has neither an offset nor a `zone`")
         if self.at is not None and self.at.tzinfo is not None and self.zone is not None:
             raise ValueError("`at` has an offset already; leave `zone` out")
-        if self.at is not None and self.privacy not in (None, "public"):
+        if self.platform == "youtube" and self.at is not None and self.privacy not in (None, "public"):
             raise ValueError("`privacy` is public from the time `at` on; leave one of the two out")
         return self
 

@@ -93,7 +93,7 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
     [
         (
             ("CLIP", "--platform", "myspace"),
-            "--platform: got 'myspace'; allowed: folder, instagram, s3, webhook, youtube",
+            "--platform: got 'myspace'; allowed: folder, instagram, s3, tiktok, webhook, youtube",
         ),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
@@ -162,3 +162,18 @@ def test_a_post_for_instagram_is_shown_and_held_against_the_limits_of_what_it_be
     assert "error: duration: got 70; allowed: 3 to 60 s: shorten the story, or split it" in story.stdout
     refused = run("publish", place / "reel.mp4", "--platform", "folder", "--kind", "reels", *config)
     assert "publish[0].kind: folder has no kind; leave it out" in refused.stderr
+
+
+def test_a_post_for_tiktok_is_shown_as_its_account_sends_it(place: Path) -> None:
+    settings = yaml.safe_load((place / "node.yaml").read_text())
+    settings["video_pipeline"]["publishing"]["accounts"]["tiktok"] = {
+        "default": {},
+        "studio": {"mode": "direct", "privacy": "friends"},
+    }
+    (place / "node.yaml").write_text(yaml.safe_dump(settings))
+    video = (str(place / "clip.mp4"), "--platform", "tiktok", "--title", "A light")
+    done = run("publish", *video, "--dry-run", "--config", place / "node.yaml")
+    assert "POST https://open.tiktokapis.com/v2/post/publish/inbox/video/init/: " in done.stdout
+    assert "A light" not in done.stdout, "the inbox takes no text"
+    done = run("publish", *video, "--account", "studio", "--dry-run", "--config", place / "node.yaml")
+    assert '"title": "A light", "privacy_level": "MUTUAL_FOLLOW_FRIENDS"' in done.stdout

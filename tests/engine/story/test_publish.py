@@ -42,7 +42,7 @@ def test_a_time_is_that_of_its_zone(fields: dict[str, Any], utc: datetime | None
         ({"zone": "Europe/Berlin"}, "of no use without `at`"),
         ({"at": "tomorrow"}, "allowed: a time such as"),
         ({"at": "2027-01-31T18:00", "zone": "Berlin"}, "the name of a time zone"),
-        ({"platform": "myspace"}, "allowed: 'folder', 'instagram', 's3', 'webhook' or 'youtube'"),
+        ({"platform": "myspace"}, "allowed: 'folder', 'instagram', 's3', 'tiktok', 'webhook' or 'youtube'"),
         ({"account": "../secret"}, "account"),
         ({"accounts": "default"}, "unknown key (did you mean 'account'?)"),
     ],

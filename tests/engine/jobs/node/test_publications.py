@@ -216,6 +216,7 @@ def test_times_are_refused_where_they_are_switched_off(tmp_path: Path, session_c
 
 def test_platforms_of_auto_publish_are_known(tmp_path: Path, session_cache: Path) -> None:
     with pytest.raises(
-        ConfigError, match="platforms: got 'myspace'; allowed: folder, instagram, s3, webhook, youtube"
+        ConfigError,
+        match="platforms: got 'myspace'; allowed: folder, instagram, s3, tiktok, webhook, youtube",
     ):
         config_of(tmp_path, session_cache, auto_publish=True, platforms=["myspace"])
