@@ -74,10 +74,11 @@ class Published:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-Standing = Literal["open", "working", "gone", "unknown"]
+Standing = Literal["open", "uncounted", "working", "gone", "unknown"]
 """What a platform says of a handle that is not published.
 
-open: it still takes the post, and certainly has not published it. working: ask again later. gone: it never published
+open: it still takes the post, and certainly has not published it. uncounted: it takes bytes and does
+not say how many it has; after the step that publishes it is asked again. working: ask again later. gone: it never published
 it, and the handle is of no use. unknown: it cannot tell.
 """
 

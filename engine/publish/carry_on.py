@@ -92,7 +92,7 @@ class CarryOn:
             return self._unknown(publication)
         if standing == "gone":
             return self._begin_again(publication)
-        if standing == "open":
+        if standing in ("open", "uncounted"):
             standing = calls.send(publication.post, publication.handle, on_sent=self.on_sent) or "open"
         if standing == "working":
             return self.records.put_off(
@@ -144,7 +144,7 @@ class CarryOn:
             due = self.records.clock() + (self._wait(publication.failures) if publication.failures else 0.0)
             return self.records.move(publication, _S.SAVED, error=publication.error, failed=True, due_at=due)
         waited = self.records.clock() - (publication.committed_at or publication.updated_at)
-        if standing == "working" and waited < GIVE_UP_SECONDS:
+        if standing in ("working", "uncounted") and waited < GIVE_UP_SECONDS:
             return self.records.put_off(publication, until=self.records.clock() + WORKING_SECONDS, error=None)
         return self._unknown(publication)
 

@@ -207,7 +207,7 @@ class TiktokCalls:
             return "working"
         left = (handle.expires_at or 0.0) - now
         if left > 0:
-            return "open" if uploaded is not None else "working"
+            return "open" if uploaded is not None else "uncounted"
         if left > -LATE_SECONDS:
             return "working"  # what arrived in the last moment is counted by then
         if uploaded is None:

@@ -57,7 +57,7 @@ CODES: Final[Mapping[str, TiktokFault]] = MappingProxyType(
             retry_after=DAY,
         ),
         "spam_risk_too_many_pending_share": TiktokFault(
-            kind="denied",
+            kind="busy",
             remedy="5 videos wait in the inbox: finish or discard one in the TikTok app; it is tried again in an hour",
             retry_after=HOUR,
         ),

@@ -22,7 +22,7 @@ PRIVACY_LEVELS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def caption_of(post: Post) -> str:
+def tiktok_caption(post: Post) -> str:
     """Return title, description and hashtags as one text of at most 2,200 UTF-16 units, cut at the end of a word."""
     hashtags = ["".join(tag.split()) for tag in post.hashtags]  # a blank ends a hashtag
     texts = {"title": post.title, "description": post.description, "hashtags": hashtags}
@@ -57,7 +57,7 @@ def post_info(post: Post, keys: TiktokAccount, creator: Mapping[str, Any]) -> di
         return not allowed or creator.get(f"{what}_disabled") is True
 
     return {
-        "title": caption_of(post),
+        "title": tiktok_caption(post),
         "privacy_level": privacy_level(post, keys),
         "disable_comment": is_disabled("comment", allowed=keys.comments),
         "disable_duet": is_disabled("duet", allowed=keys.duets),
@@ -90,4 +90,4 @@ def check_creator(post: Post, keys: TiktokAccount, creator: Mapping[str, Any]) -
 def inbox_note(post: Post) -> str:
     """Return what a person has to do with a video in the inbox: TikTok takes no text and no label there."""
     label = "; label it as AI-generated" if post.generated else ""
-    return f"finish it in the TikTok app (its inbox){label}; caption: {caption_of(post)}"
+    return f"finish it in the TikTok app (its inbox){label}; caption: {tiktok_caption(post)}"

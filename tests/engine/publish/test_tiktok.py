@@ -29,7 +29,7 @@ from video_pipeline.engine.publish.records import Publication, Publications
 from video_pipeline.engine.publish.specs import check_specs
 from video_pipeline.engine.publish.states import PublicationState
 from video_pipeline.engine.publish.tiktok import DIRECT_SCOPES, INBOX_SCOPES, TiktokCalls, tiktok_calls
-from video_pipeline.engine.publish.tiktok_post import caption_of
+from video_pipeline.engine.publish.tiktok_post import tiktok_caption
 from video_pipeline.engine.publish.tiktok_upload import chunk_plan, chunk_span, chunks_held
 from video_pipeline.engine.story.publish import PublishSpec
 
@@ -193,7 +193,7 @@ def test_a_token_that_is_refused_is_replaced_and_the_new_one_is_stored(
     assert found.state is S.CONFIRMED, found.error
     only_post(fake)
     assert fake.vendor.refreshed == 1
-    stored = AccountFiles.of(config).load("tiktok", "default").grant
+    stored = AccountFiles.of(config).load("tiktok", "default", StoredAccount).grant
     assert [stored.refresh_token] == list(fake.vendor.refreshes)
     assert stored.refresh_token != "rft.first"
 
@@ -333,16 +333,16 @@ def test_what_tiktok_refuses_fails_or_is_held_whatever_the_status_says(
 
 
 @pytest.mark.parametrize(
-    ("path", "code", "wait"),
+    ("path", "code", "wait", "later"),
     [
-        (CREATOR, "spam_risk_too_many_posts", 86_400),
-        (DIRECT, "reached_active_user_cap", 86_400),
-        (DIRECT, "rate_limit_exceeded", 60),
-        (INBOX, "spam_risk_too_many_pending_share", 3600),
+        (CREATOR, "spam_risk_too_many_posts", 86_400, S.PREPARED),
+        (DIRECT, "reached_active_user_cap", 86_400, S.PREPARED),
+        (DIRECT, "rate_limit_exceeded", 60, S.HELD),
+        (INBOX, "spam_risk_too_many_pending_share", 3600, S.HELD),
     ],
 )
-def test_a_limit_of_tiktok_is_waited_out_and_held_after_three_days(
-    fake: TiktokFake, tmp_path: Path, path: str, code: str, wait: float
+def test_a_quota_of_tiktok_is_waited_out_and_what_a_person_must_see_to_is_held_after_three_days(
+    fake: TiktokFake, tmp_path: Path, path: str, code: str, wait: float, later: PublicationState
 ) -> None:
     config = connected(fake, tmp_path, mode="inbox" if path == INBOX else "direct")
     fake.vendor.refusals[path] = [(200, code)] * 400
@@ -355,7 +355,7 @@ def test_a_limit_of_tiktok_is_waited_out_and_held_after_three_days(
     assert found.due_at - now[0] == pytest.approx(wait, abs=1)
     assert code in str(found.error)
     now[0] += GIVE_UP_SECONDS + 1
-    assert CarryOn(records=records).run(1, quick(config, lambda: now[0])).state is S.HELD
+    assert CarryOn(records=records).run(1, quick(config, lambda: now[0])).state is later
     records.close()
 
 
@@ -458,7 +458,7 @@ def test_requests_keep_below_tiktoks_limits_however_many_posts_wait(fake: Tiktok
 
 def test_a_caption_is_cut_at_a_word_within_2200_units_and_keeps_its_hashtags(tmp_path: Path) -> None:
     post = full_post(tmp_path).model_copy(update={"description": "🌊 storm " * 600})
-    caption = caption_of(post)
+    caption = tiktok_caption(post)
     assert len(caption.encode("utf-16-le")) // 2 <= 2200
     assert caption.endswith("…\n\n#sea #lighthouse")
 
@@ -481,7 +481,7 @@ def test_no_error_and_no_plan_holds_a_secret(fake: TiktokFake, tmp_path: Path) -
     calls = quick(config)
     handle = calls.prepare(post)
     address = str(handle.fields["upload_url"])
-    stored = AccountFiles.of(config).load("tiktok", "default")
+    stored = AccountFiles.of(config).load("tiktok", "default", StoredAccount)
     texts = [*calls.plan(post), repr(handle), repr(calls), repr(stored), repr(stored.app)]
     for fault in ("500", "429 after 40", "html", "lost"):
         fake.faults.extend([fault] * 3)

@@ -24,7 +24,7 @@ from tests.support.tiktok_fake import CLIENT_SECRET, TiktokFake
 from video_pipeline.engine.cli.accounts_command import PLATFORMS
 from video_pipeline.engine.errors import InputError, ServiceError
 from video_pipeline.engine.publish import oauth
-from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens
+from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens, StoredAccount
 from video_pipeline.engine.publish.connecting import CONNECTED
 from video_pipeline.engine.publish.oauth import read_app
 
@@ -133,7 +133,7 @@ def test_processes_that_need_a_token_at_once_use_up_one_refresh_token(
         found = set(pool.map(in_a_process, range(4)))
     assert len(found) == 1
     assert fake.vendor.refreshed == 1
-    stored = files.load("tiktok", "default").grant
+    stored = files.load("tiktok", "default", StoredAccount).grant
     assert {stored.access_token} == found
     assert [stored.refresh_token] == list(fake.vendor.refreshes)
 
@@ -162,7 +162,7 @@ def test_a_process_killed_while_it_refreshes_loses_the_token_only_between_answer
             outcomes.append("lost")
         else:
             assert tokens.token().reveal() in fake.vendor.tokens, f"killed before line {point}"
-            stored = files.load("tiktok", "default").grant
+            stored = files.load("tiktok", "default", StoredAccount).grant
             assert [stored.refresh_token] == list(fake.vendor.refreshes)
             outcomes.append("stored" if is_stored else "asked")
         if not was_killed:
@@ -204,7 +204,7 @@ def test_a_token_endpoint_that_says_its_error_with_the_status_200_is_believed(
 ) -> None:
     files = AccountFiles.of(connected(fake, tmp_path, lives=-1.0))
     fake.vendor.refreshes.clear()
-    account = files.load("tiktok", "default")
+    account = files.load("tiktok", "default", StoredAccount)
     with pytest.raises(ServiceError, match="invalid_grant") as told:
         oauth.refreshed_grant(account.app, account.grant, timeout=3.0, now=time.time())
     assert told.value.kind == "denied"
