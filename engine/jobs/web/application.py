@@ -9,11 +9,11 @@ import logging
 from video_pipeline.engine.jobs.web.access import AccessCheck, Caller
 from video_pipeline.engine.jobs.web.exchange import DisconnectedError, Exchange
 from video_pipeline.engine.jobs.web.feeds import Feeds
-from video_pipeline.engine.jobs.web.link import NodeLink
 from video_pipeline.engine.jobs.web.openapi import openapi_document
-from video_pipeline.engine.jobs.web.operations import Desk, HeldByClients, RouteCall
+from video_pipeline.engine.jobs.web.operations import HeldByClients, RouteCall, SharedParts
 from video_pipeline.engine.jobs.web.replies import HttpError, HttpReply
 from video_pipeline.engine.jobs.web.routes import OPENAPI_PATH, find_route, not_allowed, read_target
+from video_pipeline.engine.jobs.web.server_client import ServerClient
 from video_pipeline.engine.jobs.web.settings import WebSettings
 
 logger = logging.getLogger(__name__)
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 class Application:
     """Answers requests by asking the node's server."""
 
-    def __init__(self, settings: WebSettings, link: NodeLink) -> None:
+    def __init__(self, settings: WebSettings, client: ServerClient) -> None:
         self.access = AccessCheck(settings)
         self.held = HeldByClients.of(settings)
-        self._desk = Desk(settings, link, Feeds(link), self.held)
+        self._shared = SharedParts(settings, client, Feeds(client), self.held)
         self._callers: dict[asyncio.Task[None], Caller] = {}
         """Who makes the requests that are under way, by the tasks that answer them."""
         self._openapi: bytes | None = None
@@ -72,7 +72,7 @@ class Application:
         assert task is not None
         self._callers[task] = caller
         try:
-            await route.answer(RouteCall(self._desk, exchange, caller, values, target.query))
+            await route.answer(RouteCall(self._shared, exchange, caller, values, target.query))
         finally:
             del self._callers[task]
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from video_pipeline.engine.jobs.messages import FileChunk, JobFile, JobFiles
 from video_pipeline.engine.jobs.web.exchange import DisconnectedError, Exchange
-from video_pipeline.engine.jobs.web.link import NodeLink, checked
 from video_pipeline.engine.jobs.web.replies import Header, HttpError, HttpReply
+from video_pipeline.engine.jobs.web.server_client import ServerClient, checked
 
 PART_BYTES: Final = 512 * 1024
 """What is read of a file at once, and what a slow client holds in memory, twice."""
@@ -72,7 +72,7 @@ def has_tag(value: str, tag: str) -> bool:
     return value.strip() == "*" or tag in [each.strip().removeprefix("W/") for each in value.split(",")]
 
 
-async def send_file(exchange: Exchange, link: NodeLink, user: str, listed: JobFiles, name: str) -> None:
+async def send_file(exchange: Exchange, client: ServerClient, user: str, listed: JobFiles, name: str) -> None:
     """Reply with a file of a job, or the range of it that is asked for. Raises HttpError before the reply begins."""
     file = next((each for each in listed.files if each.name == name), None)
     if file is None:
@@ -91,19 +91,19 @@ async def send_file(exchange: Exchange, link: NodeLink, user: str, listed: JobFi
     asked = headers.get("range") if headers.get("if-range", tag) == tag else None
     part = None if asked is None or exchange.head.method != "GET" else byte_range(asked, file.size)
     where = part or ByteRange(0, file.size)
-    first = await _fetch_part(link, user, listed.job_id, file, where.start, where.stop)
+    first = await _fetch_part(client, user, listed.job_id, file, where.start, where.stop)
     about = [*common, ("Content-Length", str(where.stop - where.start))]
     if part is not None:
         about.append(("Content-Range", f"bytes {part.start}-{part.stop - 1}/{file.size}"))
     await exchange.start(206 if part else 200, about)
     if not exchange.is_head:
-        await _send_parts(exchange, link, user, listed.job_id, file, where, first)
+        await _send_parts(exchange, client, user, listed.job_id, file, where, first)
     await exchange.end()
 
 
 async def _send_parts(
     exchange: Exchange,
-    link: NodeLink,
+    client: ServerClient,
     user: str,
     job_id: str,
     file: JobFile,
@@ -116,18 +116,20 @@ async def _send_parts(
         at += len(data)
         if at < where.stop:
             try:
-                data = await _fetch_part(link, user, job_id, file, at, where.stop)
+                data = await _fetch_part(client, user, job_id, file, at, where.stop)
             except HttpError as error:
                 raise DisconnectedError from error  # the reply has begun: a cut connection is all that can be told
 
 
-async def _fetch_part(link: NodeLink, user: str, job_id: str, file: JobFile, start: int, stop: int) -> Any:
+async def _fetch_part(
+    client: ServerClient, user: str, job_id: str, file: JobFile, start: int, stop: int
+) -> Any:
     """Return the bytes of a file from `start` on, at most PART_BYTES and none beyond `stop`."""
     length = min(PART_BYTES, stop - start)
     if length == 0:
         return b""
     wanted = {"job_id": job_id, "name": file.name, "offset": start, "length": length}
-    reply = await link.ask(user, "fetch", json.dumps(wanted).encode())
+    reply = await client.ask(user, "fetch", json.dumps(wanted).encode())
     chunk = FileChunk.model_validate_json(checked(reply).body)
     if chunk.file_size != file.size or not len(reply.data):
         raise HttpError(409, "CONFLICT", f"{job_id}: {file.name} was changed after the job")

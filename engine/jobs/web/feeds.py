@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from video_pipeline.engine.jobs.model import TERMINAL
-from video_pipeline.engine.jobs.web.link import NodeLink, checked
 from video_pipeline.engine.jobs.web.replies import HttpError
+from video_pipeline.engine.jobs.web.server_client import ServerClient, checked
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ class EventPage:
 
 
 async def read_events(
-    link: NodeLink, user: str, *, after: int, limit: int = PAGE, job_id: str | None = None
+    client: ServerClient, user: str, *, after: int, limit: int = PAGE, job_id: str | None = None
 ) -> EventPage:
     """Return events from the ledger. Raises HttpError if the node refuses or does not reply."""
     wanted: dict[str, Any] = {"after": after, "limit": limit}
     if job_id is not None:
         wanted["job_id"] = job_id
-    data = json.loads(checked(await link.ask(user, "events", json.dumps(wanted).encode())).body)
+    data = json.loads(checked(await client.ask(user, "events", json.dumps(wanted).encode())).body)
     found = [_fed(event) for event in data["events"]]
     more = bool(data["more"] and found)
     return EventPage(found, found[-1].seq if more else data["last"], more)
@@ -71,8 +71,8 @@ def _fed(event: dict[str, Any]) -> FedEvent:
 class UserFeed:
     """The new events of one user since the feed began."""
 
-    def __init__(self, link: NodeLink, user: str) -> None:
-        self._link, self._user = link, user
+    def __init__(self, client: ServerClient, user: str) -> None:
+        self._client, self._user = client, user
         self._events: deque[FedEvent] = deque()
         self._since = self.seen = LAST_SEQ
         """`_events` has all events after `_since` up to `seen`."""
@@ -100,7 +100,7 @@ class UserFeed:
     async def after(self, position: int, job_id: str | None) -> EventPage:
         """Return events after a number, of one job or of all; raise HttpError if the node does not give them."""
         if position < self._since:
-            return await read_events(self._link, self._user, after=position, job_id=job_id)
+            return await read_events(self._client, self._user, after=position, job_id=job_id)
         found = [
             event
             for event in self._events
@@ -130,11 +130,11 @@ class UserFeed:
         """Read what is new; at first only how far the ledger is."""
         self._news.clear()
         if self.seen == LAST_SEQ:
-            page = await read_events(self._link, self._user, after=LAST_SEQ, limit=1)
+            page = await read_events(self._client, self._user, after=LAST_SEQ, limit=1)
             self._since = self.seen = page.upto
             self._announce()
         while True:
-            page = await read_events(self._link, self._user, after=self.seen)
+            page = await read_events(self._client, self._user, after=self.seen)
             self._events.extend(page.events)
             while len(self._events) > KEPT:
                 self._since = self._events.popleft().seq
@@ -156,16 +156,16 @@ class UserFeed:
 class Feeds:
     """The feeds of the users who have streams; the node publishes nothing for nobody."""
 
-    def __init__(self, link: NodeLink) -> None:
-        self._link = link
+    def __init__(self, client: ServerClient) -> None:
+        self._client = client
         self._feeds: dict[str, UserFeed] = {}
 
     def open(self, user: str) -> UserFeed:
         """Return the feed of a user for one more stream; `close` it afterwards."""
         feed = self._feeds.get(user)
         if feed is None:
-            feed = self._feeds[user] = UserFeed(self._link, user)
-            self._link.listen(self._notify)
+            feed = self._feeds[user] = UserFeed(self._client, user)
+            self._client.listen(self._notify)
         feed.streams += 1
         return feed
 
@@ -177,7 +177,7 @@ class Feeds:
             del self._feeds[user]
             feed.close()
         if not self._feeds:
-            self._link.listen(None)
+            self._client.listen(None)
 
     def _notify(self) -> None:
         for feed in self._feeds.values():

@@ -28,8 +28,8 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.jobs.web.application import Application
-from video_pipeline.engine.jobs.web.link import NodeLink
 from video_pipeline.engine.jobs.web.listener import Listener, load_certificate
+from video_pipeline.engine.jobs.web.server_client import ServerClient
 from video_pipeline.engine.jobs.web.settings import ServerEndpoints, WebSettings
 
 logger = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ class WebServer:
     def __init__(self, settings: WebSettings) -> None:
         self._settings = settings
         self._counters: Counter[str] = Counter()
-        self._link = NodeLink(settings)
-        self._application = Application(settings, self._link)
+        self._client = ServerClient(settings)
+        self._application = Application(settings, self._client)
         self._listener = Listener(settings, self._application.serve, self._counters)
         self._certificate = self._certificate_state()
         if self._application.access.token_required and not len(self._application.access.tokens):
@@ -69,14 +69,14 @@ class WebServer:
                 command = json.loads(line)
                 if "server" in command:
                     if command["server"] is None:
-                        self._link.disconnect()
+                        self._client.disconnect()
                     else:
-                        self._link.connect(ServerEndpoints.model_validate(command["server"]))
+                        self._client.connect(ServerEndpoints.model_validate(command["server"]))
         finally:
             accepting.cancel()
             reporting.cancel()
             await self._listener.close()
-            self._link.close()
+            self._client.close()
 
     async def _report(self) -> None:
         turns = 0

@@ -15,8 +15,8 @@ from video_pipeline.engine.jobs.web.access import Caller
 from video_pipeline.engine.jobs.web.downloads import send_file
 from video_pipeline.engine.jobs.web.exchange import Exchange
 from video_pipeline.engine.jobs.web.feeds import Feeds, UserFeed, read_events
-from video_pipeline.engine.jobs.web.link import REPLY_SECONDS, NodeLink, checked
 from video_pipeline.engine.jobs.web.replies import JSON_TYPE, HttpError, HttpReply
+from video_pipeline.engine.jobs.web.server_client import REPLY_SECONDS, ServerClient, checked
 from video_pipeline.engine.jobs.web.settings import WebSettings
 from video_pipeline.engine.jobs.web.shares import Shares
 from video_pipeline.engine.jobs.web.uploads import MULTIPART, content_type, read_all, read_upload, with_key
@@ -53,11 +53,11 @@ class HeldByClients:
 
 
 @dataclass(slots=True)
-class Desk:
+class SharedParts:
     """What operations need: the node's server, the events, the limits."""
 
     settings: WebSettings
-    link: NodeLink
+    client: ServerClient
     feeds: Feeds
     held: HeldByClients
 
@@ -66,7 +66,7 @@ class Desk:
 class RouteCall:
     """A request to a route: who makes it, the values in its path and in its query."""
 
-    desk: Desk
+    shared: SharedParts
     exchange: Exchange
     caller: Caller
     values: Mapping[str, str]
@@ -78,7 +78,9 @@ class RouteCall:
 
     async def ask(self, verb: str, body: Mapping[str, Any], *, seconds: float = REPLY_SECONDS) -> bytes:
         """Ask the node's server; return the reply's body. Raises HttpError if it is an error."""
-        reply = await self.desk.link.ask(self.caller.user, verb, json.dumps(body).encode(), seconds=seconds)
+        reply = await self.shared.client.ask(
+            self.caller.user, verb, json.dumps(body).encode(), seconds=seconds
+        )
         return checked(reply).body
 
     async def reply(
@@ -86,7 +88,7 @@ class RouteCall:
     ) -> None:
         """Reply with JSON, which counts against the limit on unread replies if it is large."""
         size = len(body) if len(body) > KEPT_REPLY_BYTES else 0
-        with self.desk.held.replies.taken(self.caller.user, size):
+        with self.shared.held.replies.taken(self.caller.user, size):
             await self.exchange.reply(HttpReply(status, body, headers))
 
 
@@ -116,16 +118,16 @@ async def submit_job(call: RouteCall) -> None:
         raise HttpError(
             415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding: allowed: none", field="Content-Encoding"
         )
-    desk, user = call.desk, call.caller.user
-    most = BODY_MAX_BYTES if kind == JSON_TYPE else desk.settings.max_message_bytes
-    body, taken = await read_all(call.exchange, most=most, held=desk.held.bodies, user=user)
+    shared, user = call.shared, call.caller.user
+    most = BODY_MAX_BYTES if kind == JSON_TYPE else shared.settings.max_message_bytes
+    body, taken = await read_all(call.exchange, most=most, held=shared.held.bodies, user=user)
     try:
-        upload = read_upload(kind, parameters, body, max_parts=desk.settings.max_parts)
+        upload = read_upload(kind, parameters, body, max_parts=shared.settings.max_parts)
         key = call.headers.get("idempotency-key")
         wanted = upload.body if key is None else with_key(upload.body, key)
-        reply = checked(await desk.link.ask(user, "submit", wanted, upload.parts))
+        reply = checked(await shared.client.ask(user, "submit", wanted, upload.parts))
     finally:
-        desk.held.bodies.give(user, taken)
+        shared.held.bodies.give(user, taken)
     made = json.loads(reply.body)
     await call.reply(
         reply.body,
@@ -176,8 +178,8 @@ async def get_file(call: RouteCall) -> None:
     """Get a file of a completed job, whole or a range of it."""
     listed = JobFiles.model_validate_json(await call.ask("files", {"job_id": call.values["job_id"]}))
     user = call.caller.user
-    with call.desk.held.downloads.taken(user):
-        await send_file(call.exchange, call.desk.link, user, listed, call.values["name"])
+    with call.shared.held.downloads.taken(user):
+        await send_file(call.exchange, call.shared.client, user, listed, call.values["name"])
 
 
 async def get_stats(call: RouteCall) -> None:
@@ -217,12 +219,12 @@ async def _events(call: RouteCall, *, job_id: str | None) -> None:
             400, "BAD_REQUEST", "Last-Event-ID, after: allowed: the number of an event", field="after"
         )
     user = call.caller.user
-    with call.desk.held.streams.taken(user):
-        feed = call.desk.feeds.open(user)
+    with call.shared.held.streams.taken(user):
+        feed = call.shared.feeds.open(user)
         try:
             await _stream(call, feed, job_id, after)
         finally:
-            call.desk.feeds.close(user)
+            call.shared.feeds.close(user)
 
 
 async def _stream(call: RouteCall, feed: UserFeed, job_id: str | None, after: int | None) -> None:
@@ -230,7 +232,7 @@ async def _stream(call: RouteCall, feed: UserFeed, job_id: str | None, after: in
     exchange, user = call.exchange, call.caller.user
     if after is None:
         after = 0 if job_id is not None else 2**63 - 1
-    page = await read_events(call.desk.link, user, after=after, job_id=job_id)
+    page = await read_events(call.shared.client, user, after=after, job_id=job_id)
     if (
         job_id is not None
         and not page.events

@@ -49,7 +49,7 @@ def test_a_client_command_states_its_exit_statuses(verb: str) -> None:
 
 def test_the_examples_of_keys_name_the_configuration() -> None:
     examples = COMMANDS["video-pipeline keys"].format_help().partition("examples:\n")[2].splitlines()
-    assert len(examples) == 4
+    assert len(examples) == 5
     assert all("--config node.yaml" in line for line in examples)
 
 
@@ -64,7 +64,7 @@ def test_retry_says_that_a_schedule_is_not_waited_for() -> None:
         ([], "a COMMAND is missing; allowed: render, render-many,"),
         (["schema"], "required: {story,config,messages}"),
         (["schema", "stories"], "invalid choice: 'stories' (choose from "),
-        (["keys"], "required: {node,client,list,revoke}"),
+        (["keys"], "required: {node,client,token,list,revoke,revoke-token}"),
     ],
 )
 def test_a_usage_error_lists_the_choices(

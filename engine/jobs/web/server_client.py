@@ -102,7 +102,7 @@ class RequestGate:
         self._bytes += size
 
 
-class NodeLink:
+class ServerClient:
     """Asks the node's server for users. For one event loop; nothing blocks it."""
 
     def __init__(self, settings: WebSettings) -> None:
