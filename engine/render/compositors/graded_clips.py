@@ -18,11 +18,11 @@ from video_pipeline.filters.fit import contained_window
 from video_pipeline.native import kernels
 
 GRADING_VERSION: Final = 2
-"""Increase it when graded frames of a clip change, so that no older cached segment is used."""
+"""Increase it when graded frames change, so that no older cached segment is used."""
 
 
 def load_frame_grade(grade: Grade) -> kernels.FrameGrade:
-    """Return a grade for the frames of clips; raise OSError or ValueError if its file is damaged."""
+    """Return a grade for frames; raise OSError or ValueError if its file is damaged."""
     return kernels.FrameGrade(np.ascontiguousarray(load_lut(grade.path)))
 
 

@@ -155,7 +155,8 @@ class NativeCompositor:
             "name": NativeCompositor.name,
             "format": FORMAT,
             "pillow": PIL.__version__,
-            "footage": self._graphs.identity() | {"grading": GRADING_VERSION},
+            "grading": GRADING_VERSION,
+            "footage": self._graphs.identity(),
         }
 
     def segments(self) -> tuple[FrameRange, ...]:

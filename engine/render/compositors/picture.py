@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from video_pipeline.engine.assets.cube import load_lut
 from video_pipeline.engine.common.input_files import open_again
 from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.compositors.graded_clips import load_frame_grade
 from video_pipeline.engine.render.planes import Planes, new_frame, planes_of
 from video_pipeline.engine.timeline import Clip, Grade, Still
 from video_pipeline.filters.geometry import (
@@ -178,10 +179,21 @@ def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
     return luma, blue, red
 
 
-def _crop_and_scale(
-    image: Image.Image, box: Rect, size_px: tuple[int, int], grade: Grade | None = None
-) -> Planes:
-    """Return the part `box` (in fractions) of an image, graded and scaled to `size_px`.
+_frame_grade_of = lru_cache(maxsize=4)(load_frame_grade)
+
+
+def _graded_planes(planes: Planes, grade: Grade | None) -> Planes:
+    """Return planes in the colours of a grade, as frames of clips are graded, which is far quicker than as RGB."""
+    if grade is None:
+        return planes
+    height, width = planes[0].shape
+    drawn = planes_of(new_frame(width, height))
+    _frame_grade_of(grade).apply(planes, drawn)
+    return drawn
+
+
+def _crop_and_scale(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
+    """Return the part `box` (in fractions) of an image, scaled to `size_px`.
 
     The filter is cubic, widened when it shrinks; below half the size, whole blocks are averaged first.
     """
@@ -196,10 +208,7 @@ def _crop_and_scale(
         min(image.height, math.ceil(top + height + margin)),
     )
     if block > 1:
-        part = _graded(image.reduce(block, box=(*near, *far)), grade)
-        source = _as_planes(part, (0, 0, *part.size))
-    elif grade is not None:
-        part = _graded(image.crop((*near, *far)), grade)
+        part = image.reduce(block, box=(*near, *far))
         source = _as_planes(part, (0, 0, *part.size))
     else:
         source = _as_planes(image, (*near, *far))
@@ -259,7 +268,8 @@ def load_picture(look: Look) -> Picture:
             stage = (float(look.still.width_px), float(look.still.height_px))
             size_px = _plane_px(look, stage, bounds)
             wanted = (size_px[0] / bounds.width, size_px[1] / bounds.height)
-            finest = _crop_and_scale(_open_still(look.still, wanted), bounds, size_px, look.grade)
+            plain = _crop_and_scale(_open_still(look.still, wanted), bounds, size_px)
+            finest = _graded_planes(plain, look.grade)
         else:
             whole = _compose(look)
             size_px = _plane_px(look, whole.size, bounds)

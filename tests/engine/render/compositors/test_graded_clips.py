@@ -122,8 +122,8 @@ def test_a_held_frame_is_graded_once(tmp_path: Path) -> None:
     assert (planes_of(frames[0])[0] != planes_of(own)[0]).any()
 
 
-def test_the_version_of_grading_is_in_the_identity_of_footage(tmp_path: Path) -> None:
+def test_the_version_of_grading_is_in_the_identity(tmp_path: Path) -> None:
     from video_pipeline.engine.render.compositors.graded_clips import GRADING_VERSION
 
     identity_of = natively(timeline_of([clip_of(moving(tmp_path), 0, 2)])).identity()
-    assert identity_of["footage"]["grading"] == GRADING_VERSION
+    assert identity_of["grading"] == GRADING_VERSION
