@@ -16,6 +16,7 @@ from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk
 from video_pipeline.engine.assets.picture_readers import picture_readers
 from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
+from video_pipeline.engine.cli.doctor_notifications import examine_notifications
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
 from video_pipeline.engine.cli.doctor_services import examine_pictures, examine_speech, service_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
@@ -119,6 +120,7 @@ def examine(config: Config) -> dict[str, Any]:
         ],
         "speech_services": remote,
         "image_services": examine_pictures(config),
+        "notifications": examine_notifications(config),
         "picture_formats": [{"name": name, "missing": missing} for name, missing in picture_readers()],
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
@@ -206,6 +208,7 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")
     lines += service_lines("speech", found["speech_services"])
     lines += service_lines("pictures", found["image_services"])
+    lines += service_lines("notifications", found["notifications"])
     lines.append(
         f"stills        {', '.join(each['name'] for each in found['picture_formats'] if not each['missing'])}"
     )
