@@ -190,7 +190,7 @@ def _try_out(arguments: argparse.Namespace, config: Config, targets: Sequence[st
     title, detail = "test", "This is a test; nothing is wrong."
     results: list[dict[str, Any]] = []
     now = time.time()
-    for new in alert_notes(targets, cause="test", title=title, detail=detail, now=now):
+    for new in alert_notes(targets, cause="test", title=title, detail=detail, now=now, kind="test"):
         try:
             failure = connect_target(config, new.target).send(note_of(new, now=now))
             error = failure.error if failure else None

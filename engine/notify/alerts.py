@@ -8,18 +8,22 @@ import socket
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from video_pipeline.engine.notify.outbox import NewNote, Note, Outbox
 
+RAISED: Final = "alert.raised"
+RECOVERED: Final = "alert.recovered"
+
 
 def alert_body(
-    *, message_id: str, cause: str, title: str, text: str, now: float, suppressed: int = 0, over: bool = False
+    *, message_id: str, cause: str, title: str, text: str, now: float, suppressed: int = 0, kind: str = RAISED
 ) -> str:
-    """Return the body of an alert as JSON; `over`: its cause has ended."""
+    """Return the body of an alert as JSON."""
     return json.dumps(
         {
             "id": message_id,
-            "type": "alert.recovered" if over else "alert.raised",
+            "type": kind,
             "timestamp": datetime.fromtimestamp(now, UTC).isoformat(),
             "data": {
                 "cause": cause,
@@ -41,7 +45,7 @@ def alert_notes(
     detail: str,
     now: float,
     suppressed: int = 0,
-    over: bool = False,
+    kind: str = RAISED,
 ) -> list[NewNote]:
     """Return an alert's notifications, one for each target."""
     message_id = f"msg_{secrets.token_hex(16)}"
@@ -50,9 +54,8 @@ def alert_notes(
         lines.append(f"{suppressed} more of this kind were not sent")
     text = "\n".join(line for line in lines if line)
     body = alert_body(
-        message_id=message_id, cause=cause, title=title, text=text, now=now, suppressed=suppressed, over=over
+        message_id=message_id, cause=cause, title=title, text=text, now=now, suppressed=suppressed, kind=kind
     )
-    kind = "alert.recovered" if over else "alert.raised"
     return [
         NewNote(message_id=message_id, target=target, type=kind, subject=cause, body=body)
         for target in targets
@@ -101,7 +104,7 @@ class AlertBook:
                 detail="",
                 now=self._outbox.clock(),
                 suppressed=found["suppressed"],
-                over=True,
+                kind=RECOVERED,
             )
 
     def active(self, prefix: str, db: sqlite3.Connection) -> list[str]:
@@ -138,9 +141,9 @@ class AlertBook:
         detail: str,
         now: float,
         suppressed: int,
-        over: bool = False,
+        kind: str = RAISED,
     ) -> None:
         notes = alert_notes(
-            self._targets, cause=cause, title=title, detail=detail, now=now, suppressed=suppressed, over=over
+            self._targets, cause=cause, title=title, detail=detail, now=now, suppressed=suppressed, kind=kind
         )
         self._outbox.add(notes, db)

@@ -199,8 +199,10 @@ class Outbox:
         now = self.clock()
         db.executemany(
             "INSERT OR IGNORE INTO notes (message_id, target, type, subject, body, due_at, began_at, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(n.message_id, n.target, n.type, n.subject, n.body, now, now, now, now) for n in notes],
+            # Not before an earlier one of its subject.
+            "SELECT ?1, ?2, ?3, ?4, ?5, max(?6, coalesce(max(due_at), 0)), ?6, ?6, ?6 FROM notes "
+            "WHERE state = 'waiting' AND target = ?2 AND subject = ?4",
+            [(n.message_id, n.target, n.type, n.subject, n.body, now) for n in notes],
         )
 
     # ---- what is delivered
@@ -245,6 +247,12 @@ class Outbox:
                 "updated_at = ? WHERE number = ? AND state = 'waiting'",
                 ("dead" if due_at is None else "waiting", error, due_at, self.clock(), note.number),
             )
+            if due_at is not None:
+                db.execute(
+                    "UPDATE notes SET due_at = max(due_at, ?) WHERE state = 'waiting' AND target = ? AND subject = ? "
+                    "AND number > ?",
+                    (due_at, note.target, note.subject, note.number),
+                )
 
     def disable(self, target: str, address: str) -> None:
         """Store that a target wants nothing more at this address."""
