@@ -157,8 +157,12 @@ def a_ledger(config: Config) -> Ledger:
     return Ledger(Folders.of(config).ledger)
 
 
+@pytest.mark.parametrize(
+    ("modules", "stride", "least"),
+    [("video_pipeline.engine.notify", 9, 200), ("video_pipeline.engine.jobs.node.collect", 3, 40)],
+)
 def test_a_process_killed_before_any_line_loses_no_event_and_changes_no_id(
-    tmp_path: Path, shop: Receiver
+    tmp_path: Path, shop: Receiver, modules: str, stride: int, least: int
 ) -> None:
     ready = config_of(tmp_path / "ready", shop) if (tmp_path / "ready").mkdir() is None else None
     assert ready is not None
@@ -169,7 +173,6 @@ def test_a_process_killed_before_any_line_loses_no_event_and_changes_no_id(
         jobs = [submit_row(ledger, f"story{number}") for number in range(3)]
         for _ in jobs:
             publish(ledger, claim(ledger), video_path="x.mp4")
-    stride = 9
     point = random.Random().randint(1, stride)
     print(f"every {stride}. line, from line {point} on")
     whole: set[str] = set()
@@ -187,7 +190,7 @@ def test_a_process_killed_before_any_line_loses_no_event_and_changes_no_id(
                 outbox.close()
 
         shop.got.clear()
-        was_killed = killed_before_line(point, tell, modules="video_pipeline.engine.notify")
+        was_killed = killed_before_line(point, tell, modules=modules)
         tell()
         assert {body["data"]["job"]["job_id"] for body in shop.got} == set(jobs)
         whole |= {body["id"] for body in shop.got}
@@ -198,7 +201,7 @@ def test_a_process_killed_before_any_line_loses_no_event_and_changes_no_id(
         if not was_killed:
             break
         point += stride
-    assert point > 200, "telling became shorter than this test believes"
+    assert point > least, "telling became shorter than this test believes"
     assert shop.problems == []
 
 
