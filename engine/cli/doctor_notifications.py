@@ -16,24 +16,24 @@ from video_pipeline.engine.notify.target import Target
 from video_pipeline.engine.notify.targets import alert_targets, connect_target, event_targets
 
 
-def _names(config: Config) -> tuple[str, ...]:
+def _target_names(config: Config) -> tuple[str, ...]:
     return (*event_targets(config), *alert_targets(config))
 
 
 def examine_notifications(config: Config) -> dict[str, dict[str, Any]]:
     """Return which targets are rightly set up; nothing is sent."""
     found = {}
-    for name in _names(config):
+    for name in _target_names(config):
         try:
             target = connect_target(config, name)
         except ConfigError as error:
             found[name] = {"configured": False, "reason": str(error)}
         else:
-            found[name] = {"configured": True, "reason": _told(target)}
+            found[name] = {"configured": True, "reason": _target_words(target)}
     return found
 
 
-def _told(target: Target) -> str:
+def _target_words(target: Target) -> str:
     match target.send:
         case HttpPost() as post:
             signed = "signed" if post.secret else "not signed"
@@ -45,7 +45,7 @@ def _told(target: Target) -> str:
 
 def probe_notifications(config: Config) -> Iterator[dict[str, Any]]:
     """Connect to each target and log in, but send nothing; yield whether that works."""
-    for name in _names(config):
+    for name in _target_names(config):
         try:
             reason = _reach(connect_target(config, name))
         except (ConfigError, AddressRefusedError, TooSlowError, smtplib.SMTPException, OSError) as error:

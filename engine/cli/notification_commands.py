@@ -50,7 +50,7 @@ def _add_webhook_options(parser: argparse.ArgumentParser) -> None:
     run = verbs.add_parser(
         "run", help="deliver what is due", description="Deliver what is due, as a node does by itself."
     )
-    _add_common((listing, show, resend, test, run))
+    _add_notification_options((listing, show, resend, test, run))
 
 
 def _add_alert_options(parser: argparse.ArgumentParser) -> None:
@@ -63,10 +63,10 @@ def _add_alert_options(parser: argparse.ArgumentParser) -> None:
     test = verbs.add_parser(
         "test", help="send one to each target", description="Send an alert to each target at once."
     )
-    _add_common((listing, test))
+    _add_notification_options((listing, test))
 
 
-def _add_common(parsers: Sequence[argparse.ArgumentParser]) -> None:
+def _add_notification_options(parsers: Sequence[argparse.ArgumentParser]) -> None:
     for verb in parsers:
         verb.add_argument(
             "--config", metavar="FILE", type=Path, help="configuration file (YAML), as the node's"
@@ -74,7 +74,7 @@ def _add_common(parsers: Sequence[argparse.ArgumentParser]) -> None:
         verb.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _open(config: Config) -> Outbox:
+def _open_outbox(config: Config) -> Outbox:
     from video_pipeline.engine.errors import ConfigError
     from video_pipeline.engine.notify.outbox import Outbox, outbox_path
 
@@ -103,7 +103,7 @@ def _webhooks(arguments: argparse.Namespace) -> int:
             )
             raise InputError(f"NAME: got {arguments.name!r}; allowed: {shown}")
         return _try_out(arguments, config, wanted)
-    outbox = _open(config)
+    outbox = _open_outbox(config)
     try:
         found = _carry_out_verb(arguments, config, outbox)
     finally:
@@ -160,7 +160,7 @@ def _alerts(arguments: argparse.Namespace) -> int:
                 "there is no target: set notifications.alerts, and leave error_handling.alert_on_failure on"
             )
         return _try_out(arguments, config, targets)
-    outbox = _open(config)
+    outbox = _open_outbox(config)
     try:
         causes = [
             dict(row)

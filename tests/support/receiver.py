@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import threading
@@ -38,6 +39,8 @@ class Receiver:
 
     def close(self) -> None:
         self._closing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept would keep the port
         self._listener.close()
 
     def _accept(self) -> None:
@@ -52,7 +55,8 @@ class Receiver:
         with wire:
             try:
                 file = wire.makefile("rb")
-                file.readline()
+                if not file.readline():
+                    return  # somebody only looked whether the port is open
                 headers = {}
                 while line := file.readline().strip():
                     name, _, value = line.decode().partition(":")
