@@ -36,7 +36,11 @@ def deliver_note(
     if outbox.is_disabled(target.name, target.address):
         outbox.failed(note, DISABLED, due_at=None)
         return NotDelivered(error=DISABLED, gone=True)
-    failure = target.send(note)
+    try:
+        failure = target.send(note)
+    except Exception as error:  # one notification must not stop the others
+        logger.exception("%s: %s", note.target, note.type)
+        failure = NotDelivered(error=type(error).__name__)
     if failure is None:
         outbox.delivered(note)
         return None

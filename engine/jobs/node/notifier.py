@@ -59,21 +59,27 @@ class Notifier:
             self._faults = faults
 
     def run(self) -> None:
-        """Run."""
-        last = time.monotonic()
-        while not self._stop.is_set() and time.monotonic() - last < LINGER_SECONDS:
+        """Run. While outbox or ledger cannot be used it goes on, so that it knows which alerts it has sent."""
+        while not self._stop.is_set():
             try:
-                self._deliver(last)
+                self._deliver()
                 return
-            except (OutboxError, LedgerError, AlreadyDeliveringError) as error:
+            except AlreadyDeliveringError as error:
+                logger.info("%s", error)
+            except (OutboxError, LedgerError) as error:
                 logger.error("%s; trying again in %g s", error, FAULT_SECONDS)
-                self._tell_directly()
-                self._stop.wait(FAULT_SECONDS)
+                own = {"outbox trouble": str(error)} if isinstance(error, OutboxError) else {}
+                self._tell_directly(own)
+            self._stop.wait(FAULT_SECONDS)
 
-    def _deliver(self, last: float) -> None:
+    def _deliver(self) -> None:
+        last = time.monotonic()
+        path = Folders.of(self._config).ledger
+        if not path.exists():  # opening it would make a new one in its place
+            raise LedgerError(f"the ledger {path} is not there")
         outbox = Outbox(outbox_path(self._config))
         try:
-            with delivering(outbox), Ledger(Folders.of(self._config).ledger) as ledger:
+            with delivering(outbox), Ledger(path) as ledger:
                 forget_old(outbox, self._config)
                 threads = Deliverers(self._config, lambda: Outbox(outbox.path), self._stop)
                 is_first = True
@@ -118,10 +124,10 @@ class Notifier:
         with outbox.writing() as db:
             book.stands(prefix, {f"{prefix}{cause}": detail for cause, detail in causes.items()}, db)
 
-    def _tell_directly(self) -> None:
-        """Send alerts of what stands without the outbox, which cannot be written: the disk may be full."""
+    def _tell_directly(self, own: dict[str, str]) -> None:
+        """Send alerts of what stands, and of `own`, without the outbox: the disk may be full."""
         with self._lock:
-            faults = dict(self._faults or {"outbox trouble": "notifications cannot be stored"})
+            faults = (self._faults or {}) | own
         now = time.time()
         for cause, detail in faults.items():
             if now - self._told_directly.get(cause, 0.0) < self._config.notifications.alerts.repeat_after:

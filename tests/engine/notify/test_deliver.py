@@ -17,9 +17,15 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.net.addresses import Address, is_public
 from video_pipeline.engine.net.pinned import PinnedRequests
 from video_pipeline.engine.notify import http_post
-from video_pipeline.engine.notify.deliver import AlreadyDeliveringError, deliver_to_target, delivering
+from video_pipeline.engine.notify.deliver import (
+    AlreadyDeliveringError,
+    deliver_note,
+    deliver_to_target,
+    delivering,
+)
 from video_pipeline.engine.notify.http_post import HttpPost
 from video_pipeline.engine.notify.outbox import NewNote, Note, Outbox
+from video_pipeline.engine.notify.target import Target
 from video_pipeline.engine.notify.targets import connect_target
 
 
@@ -259,6 +265,18 @@ def test_a_url_of_a_file_is_in_no_error(clocked: Clocked, tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as told:
         connect_target(config, "webhook/shop")
     assert "secret" not in str(told.value)
+
+
+def test_an_error_of_the_engine_itself_is_tried_again_later(clocked: Clocked) -> None:
+    def broken(note: Note) -> None:
+        raise RuntimeError("a mistake")
+
+    clocked.add()
+    target = Target(name="webhook/shop", address="", send=broken)
+    deliver_note(clocked.outbox, clocked.outbox.get(1), target, give_up_days=3, share=0.5)
+    note = clocked.outbox.get(1)
+    assert (note.state, note.error) == ("waiting", "RuntimeError")
+    assert note.due_at > clocked.now
 
 
 def test_one_process_delivers_at_a_time(clocked: Clocked) -> None:

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
+from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended, wait_until
 from tests.support.kill_points import killed_before_line
 from tests.support.ledgers import claim, publish
 from tests.support.ledgers import submit as submit_row
@@ -26,6 +27,7 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.node.collect import begin_reading, collect_events, collect_publications
 from video_pipeline.engine.jobs.node.housekeeping import purge
+from video_pipeline.engine.jobs.node.notifier import Notifier
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.notify.deliver import deliver_to_target
 from video_pipeline.engine.notify.outbox import Outbox, outbox_path
@@ -315,4 +317,24 @@ def test_alerts_reach_their_target_although_the_outbox_cannot_be_written(
     outbox_path(config).mkdir(parents=True)  # what cannot be opened as a file
     with RunningNode(config) as node:
         turn_until(node, lambda: shop.got, what="an alert")
-    assert shop.got[0]["type"] == "alert.raised"
+        until = time.monotonic() + 15
+        turn_until(node, lambda: time.monotonic() > until, what="another try of the process")
+    assert [(body["type"], body["data"]["cause"]) for body in shop.got] == [
+        ("alert.raised", "node: outbox trouble")
+    ]
+
+
+def test_a_ledger_that_was_moved_is_told_and_no_new_one_is_made(tmp_path: Path, shop: Receiver) -> None:
+    config = node_config(
+        tmp_path, notifications={"alerts": {"webhooks": {"ops": webhook(tmp_path, shop.url)}}}
+    )
+    stop = threading.Event()
+    notifier = Notifier(config, stop)
+    notifier.set_faults({"ledger trouble": "the ledger was moved"})
+    thread = threading.Thread(target=notifier.run)
+    thread.start()
+    wait_until(lambda: shop.got, what="an alert")
+    stop.set()
+    thread.join()
+    assert shop.got[0]["data"]["cause"] == "node: ledger trouble"
+    assert not Folders.of(config).ledger.exists()

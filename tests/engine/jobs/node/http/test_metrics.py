@@ -177,3 +177,14 @@ def test_sessions_and_gpus_of_finished_videos_are_counted() -> None:
     assert found['video_pipeline_encoder_fallbacks_total{kind="refused"}'] == 1
     assert found['video_pipeline_encoder_segments_total{memory="gpu"}'] == 3
     assert found['video_pipeline_encoder_segments_total{memory="host"}'] == 1
+
+
+def test_notifications_are_shown_as_the_outbox_counts_them() -> None:
+    metrics = PrometheusMetrics()
+    metrics.notifications({})
+    assert "video_pipeline_notifications_oldest_seconds" in values(metrics)
+    metrics.notifications({"waiting": 2, "dead": 1, "oldest_seconds": 7.5, "delivered": 5, "alerts": 3})
+    found = values(metrics)
+    assert found["video_pipeline_notifications_oldest_seconds"] == 7.5
+    assert found["video_pipeline_notifications_delivered_total"] == 5
+    assert found["video_pipeline_alerts_sent_total"] == 3
