@@ -12,6 +12,7 @@ from typing import Final
 
 from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.worker_process import child_environment, module_command
 from video_pipeline.engine.jobs.folders import Folders
@@ -20,7 +21,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.node.collect import LEDGER, begin_reading, notifies, wanted_kinds
 from video_pipeline.engine.jobs.processes import signal_session
 from video_pipeline.engine.notify.outbox import Outbox, OutboxError, outbox_path
-from video_pipeline.engine.notify.targets import alert_targets
+from video_pipeline.engine.notify.targets import alert_targets, connect_target, event_targets
 from video_pipeline.engine.publish.records import publications_path
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ class NodeNotifications:
             self._seen_seq = self._open().position(LEDGER) or 0
         except (OutboxError, LedgerError) as error:
             logger.error("notifications: %s", error)
+        for name in (*event_targets(config), *alert_targets(config)):
+            try:
+                connect_target(config, name)
+            except ConfigError as error:
+                logger.error("%s gets nothing until this is right: %s", name, error)
 
     @property
     def pid(self) -> int | None:
