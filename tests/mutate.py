@@ -44,7 +44,7 @@ TARGETS: Final = tuple(
         ("inbox", "engine.jobs.inputs.inbox", ("tests/engine/jobs/inputs/test_inbox.py",)),
         ("segment_key", "engine.render.segment_key", ("tests/engine/render/test_segment_key.py",)),
         ("segment_cache", "engine.render.segment_cache", ("tests/engine/render/test_segment_cache.py",)),
-        ("urls", "engine.assets.urls", ("tests/engine/assets/test_urls.py",)),
+        ("addresses", "engine.net.addresses", ("tests/engine/net/test_addresses.py",)),
         ("loudness", "engine.render.sound.loudness", ("tests/engine/render/sound/test_loudness.py",)),
         ("subtitles", "engine.outputs.subtitles", ("tests/engine/outputs/test_subtitles.py",)),
         ("submit_check", "engine.jobs.server.submit_check", ("tests/engine/jobs/server/test_submit_check.py",)),

@@ -14,7 +14,7 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("pipeline", "preview", "storage", "publish"),
+    ("pipeline", "preview", "storage", "publish", "notify"),
     ("outputs",),
     ("plan",),
     ("cards",),
@@ -39,7 +39,7 @@ JOBS: Layers = (
     ("inputs",),
     ("free_space",),
     ("acting", "tokens"),
-    ("curve", "folders", "logs", "processes"),
+    ("curve", "folders", "logs", "processes", "views"),
     ("encoding",),
     ("messages",),
     ("model",),

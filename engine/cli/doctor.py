@@ -17,6 +17,7 @@ from video_pipeline.engine.assets.picture_readers import picture_readers
 from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_accounts import account_lines, delivery_problems, examine_accounts
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
+from video_pipeline.engine.cli.doctor_notifications import examine_notifications
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
 from video_pipeline.engine.cli.doctor_services import examine_pictures, examine_speech, service_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
@@ -130,6 +131,7 @@ def examine(config: Config) -> dict[str, Any]:
         "speech_services": remote,
         "image_services": examine_pictures(config),
         "accounts": examine_accounts(config),
+        "notifications": examine_notifications(config),
         "picture_formats": [{"name": name, "missing": missing} for name, missing in picture_readers()],
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
@@ -219,6 +221,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines += service_lines("speech", found["speech_services"])
     lines += service_lines("pictures", found["image_services"])
     lines += account_lines(found["accounts"])
+    lines += service_lines("notifications", found["notifications"])
     lines.append(
         f"stills        {', '.join(each['name'] for each in found['picture_formats'] if not each['missing'])}"
     )

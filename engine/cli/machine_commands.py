@@ -43,6 +43,7 @@ def _add_schema_options(parser: argparse.ArgumentParser) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.doctor import as_text, examine
+        from video_pipeline.engine.cli.doctor_notifications import probe_notifications
         from video_pipeline.engine.cli.doctor_probe import path_line, probe_paths
 
     config = configuration(arguments)
@@ -50,6 +51,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(as_text(found), flush=True)
     if arguments.probe:
+        found["notification_probes"] = []
+        for reached in probe_notifications(config):
+            found["notification_probes"].append(reached)
+            if not arguments.json:
+                print(
+                    f"probe         {'yes' if reached['works'] else 'no '} {reached['name']}: {reached['reason']}"
+                )
         found["probes"] = []
         for path in probe_paths(found, config):
             found["probes"].append(path)
@@ -57,7 +65,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
                 print(path_line(path), flush=True)
     if arguments.json:
         print(json.dumps(found, indent=2))
-    failed = any(not path["works"] for path in found.get("probes", ()))
+    probes = (*found.get("probes", ()), *found.get("notification_probes", ()))
+    failed = any(not probe["works"] for probe in probes)
     return 1 if found["problems"] or failed else 0
 
 

@@ -68,6 +68,8 @@ COMMANDS: Final = {
     "stats": ("client_parsers", "show a node's slots and queue"),
     "vacuum": ("node_commands", "delete a node's old jobs and free their space"),
     "storage": ("node_commands", "show what takes space on a node, and delete what may be deleted"),
+    "webhooks": ("notification_commands", "see what a node has told others, send it again, try it out"),
+    "alerts": ("notification_commands", "see a node's alerts, and send one to try it out"),
     "keys": ("keys_command", "make, list and revoke the keys of a node's clients"),
     "tune": ("tune_command", "search the encoder settings that suit your material and machine"),
 }

@@ -31,6 +31,7 @@ from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.look_keys import LookKeys, LookSection
+from video_pipeline.engine.config.notifications import Notifications
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
 from video_pipeline.engine.config.progress_keys import ProgressKeys, ProgressSection
@@ -72,6 +73,7 @@ class Config(Section):
     outro: BumperSection = BumperKeys()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
+    notifications: Notifications = Notifications()
     storage: Storage = Storage()
     error_handling: ErrorHandling = ErrorHandling()
 

@@ -522,7 +522,10 @@ class ErrorHandling(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="Lowest level that is logged."
     )
-    alert_on_failure: bool = Field(True, description="Also log a failed render at level CRITICAL.")
+    alert_on_failure: bool = Field(
+        True,
+        description="Log a failed render at level CRITICAL; a node also sends alerts to notifications.alerts.",
+    )
 
 
 Video.model_rebuild()

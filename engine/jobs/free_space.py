@@ -22,15 +22,23 @@ BLOCK_BYTES: Final = 512
 
 
 class FreeSpace:
-    """Checks the free space of the folders for state, output and temporary files."""
+    """Checks the free space of the folders for state, output and temporary files.
 
-    def __init__(self, config: Config, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._least_mb = config.node.min_free_mb
+    `least_mb`: what they need in MB, in place of node.min_free_mb.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock = SYSTEM_CLOCK, least_mb: float | None = None) -> None:
+        self._least_mb = config.node.min_free_mb if least_mb is None else least_mb
         self._folders = {
             "node.state_path": config.state_dir(),
             "storage.output_path": config.storage.output_path.absolute(),
             "storage.temp_path": config.storage.temp_path or Path(tempfile.gettempdir()),
         }
+        self._rule = (
+            f"node.min_free_mb requires {self._least_mb:.0f}"
+            if least_mb is None
+            else f"below {self._least_mb:.0f}, the alert's threshold"
+        )
         self._clock = clock
         self._checked = float("-inf")
         self._shortage = ""
@@ -52,7 +60,7 @@ class FreeSpace:
             except OSError as error:
                 return f"{name}: {error.strerror}"
             if free_mb < self._least_mb:
-                return f"{name}: {free_mb:.0f} MB free; node.min_free_mb requires {self._least_mb:.0f}"
+                return f"{name}: {free_mb:.0f} MB free; {self._rule}"
             if not free_inodes(folder):
                 return f"{name}: no inode is free; delete files of its file system"
         return ""

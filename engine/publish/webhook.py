@@ -6,9 +6,6 @@ has the same `webhook-id` however often it is sent, so the receiver knows one th
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -16,12 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.meter import Meter
 from video_pipeline.engine.net.retry import RetryPolicy
-from video_pipeline.engine.net.secret import Secret, find_secret
+from video_pipeline.engine.net.secret import Secret
+from video_pipeline.engine.net.webhook_signing import find_webhook_secret, webhook_headers
 from video_pipeline.engine.publish.base import (
     Handle,
     OnSent,
@@ -33,7 +30,6 @@ from video_pipeline.engine.publish.base import (
 )
 
 SECRET_VARIABLE: Final = "PUBLISH_WEBHOOK_SECRET"
-SECRET_PREFIX: Final = "whsec_"
 ID_CHARACTERS: Final = 32
 
 
@@ -45,25 +41,6 @@ class Unmetered:
 
     def give_back(self, service: str, amount: int) -> None:
         """Count nothing."""
-
-
-def webhook_headers(body: bytes, *, message_id: str, secret: Secret | None, now: float) -> Mapping[str, str]:
-    """Return the headers of a webhook: id, time in seconds since 1970 and, with a secret, HMAC-SHA256 of both and the body.
-
-    A secret that begins with `whsec_` is Base64 after that, as in Standard Webhooks; another is taken as it is.
-    """
-    seconds = str(int(now))
-    headers = {"webhook-id": message_id, "webhook-timestamp": seconds}
-    if secret is not None:
-        value = secret.reveal()
-        key = value.encode()
-        if value.startswith(SECRET_PREFIX):
-            key = base64.b64decode(value.removeprefix(SECRET_PREFIX))
-        digest = hmac.new(
-            key, b".".join((message_id.encode(), seconds.encode(), body)), hashlib.sha256
-        ).digest()
-        headers["webhook-signature"] = f"v1,{base64.b64encode(digest).decode()}"
-    return headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,15 +130,7 @@ def _published_by(answer: ServiceAnswer, message_id: str) -> Published:
 def _connect_webhook(config: Config, account: str) -> WebhookCalls:
     keys = account_of(config.publishing.accounts.webhook, account, platform="webhook")
     place = f"publishing.accounts.webhook.{account}"
-    secret = find_secret(f"{place}.secret_file", file=keys.secret_file, variables=(SECRET_VARIABLE,))
-    if secret is not None and secret.reveal().startswith(SECRET_PREFIX):
-        try:
-            base64.b64decode(secret.reveal().removeprefix(SECRET_PREFIX), validate=True)
-        except ValueError:
-            raise ServiceError(
-                f"webhook: {secret.origin} begins with {SECRET_PREFIX} and is not Base64 after that",
-                kind="denied",
-            ) from None
+    secret = find_webhook_secret(f"{place}.secret_file", file=keys.secret_file, variables=(SECRET_VARIABLE,))
     url = checked_endpoint(f"{place}.url", keys.url, has_secret=False)
     return WebhookCalls(url=url, secret=secret, timeout=keys.timeout, meter=Unmetered())
 

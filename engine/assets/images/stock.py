@@ -27,12 +27,12 @@ from video_pipeline.engine.assets.images.service import (
 )
 from video_pipeline.engine.assets.models import PictureOrigin
 from video_pipeline.engine.assets.stills import check_png
-from video_pipeline.engine.assets.urls import Address, is_public
 from video_pipeline.engine.common.cache import DamagedError, key_of
 from video_pipeline.engine.common.files import link_or_copy
 from video_pipeline.engine.config.image_services import ImageServiceKeys, PexelsKeys, PixabayKeys, StockMedia
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import FetchError, ServiceFault
+from video_pipeline.engine.net.addresses import Address, is_public
 from video_pipeline.engine.net.client import (
     Fault,
     ServiceAnswer,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
 
-from video_pipeline.engine.assets.urls import is_url
 from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.messages import INLINE_PREFIX
+from video_pipeline.engine.net.addresses import is_url
 from video_pipeline.engine.story.asset_fields import AssetPlace, config_assets, is_font_file, story_assets
 from video_pipeline.engine.story.reading import not_a_story, read_story
 

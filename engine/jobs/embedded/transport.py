@@ -17,8 +17,8 @@ from video_pipeline.engine.jobs.client.transport import Subscription
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
 from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
-from video_pipeline.engine.jobs.server.views import event_view
 from video_pipeline.engine.jobs.server.wire import IncomingRequest
+from video_pipeline.engine.jobs.views import event_view
 
 WHERE = "this process"
 POLL_SECONDS = 0.02

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, contents_of, suffix_as
-from video_pipeline.engine.assets.urls import ALLOWED as URL_ALLOWED
-from video_pipeline.engine.assets.urls import check_url, check_written_address, is_url
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.policy import STANDARD, ErrorPolicy
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, Inbox, InboxError, inbox_names, sweep_inbox
 from video_pipeline.engine.jobs.messages import INLINE_PREFIX
+from video_pipeline.engine.net.addresses import ALLOWED as URL_ALLOWED
+from video_pipeline.engine.net.addresses import check_url, check_written_address, is_url
 from video_pipeline.engine.story import Story, parse_story
 from video_pipeline.engine.story.asset_fields import (
     CONFIG_FIELDS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from video_pipeline.engine.common.clock import Clock
@@ -58,6 +58,15 @@ class LedgerEvents:
         """Return the highest `seq` ever given to an event, 0 if there was none."""
         rows = self._file.rows("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
         return int(rows[0][0]) if rows else 0
+
+    def any_of(self, kinds: Collection[EventKind], *, after: int) -> bool:
+        """Return whether there is an event of one of the kinds whose `seq` is above `after`."""
+        marks = ", ".join("?" * len(kinds))
+        return bool(
+            self._file.rows(
+                f"SELECT 1 FROM events WHERE seq > ? AND kind IN ({marks}) LIMIT 1", (after, *sorted(kinds))
+            )
+        )
 
     # ---- inside a transaction
 

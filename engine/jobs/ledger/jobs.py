@@ -155,16 +155,20 @@ class LedgerJobs:
             self._events.record(db, position, job.owner, "queued", 0)
             return self._find(db, job_id)[1]
 
-    def purge(self, older_than_days: float) -> int:
-        """Delete jobs that ended more than `older_than_days` days ago, with their events; return how many."""
+    def purge(self, older_than_days: float, *, read_until: int | None = None) -> int:
+        """Delete jobs that ended more than `older_than_days` days ago, with their events; return how many.
+
+        With `read_until`, jobs with an event above this `seq` stay: somebody has yet to read it.
+        """
         before = self._clock.wall() - older_than_days * 86400
         purged = 0
         while True:
             with self._file.writing() as db:
                 positions = db.execute(
-                    "SELECT position FROM jobs INDEXED BY jobs_finished WHERE finished_at < ? "
+                    "SELECT position FROM jobs INDEXED BY jobs_finished WHERE finished_at < ? AND (? IS NULL OR "
+                    "NOT EXISTS (SELECT 1 FROM events WHERE events.position = jobs.position AND seq > ?)) "
                     "ORDER BY finished_at LIMIT ?",
-                    (before, _PURGE_PAGE),
+                    (before, read_until, read_until, _PURGE_PAGE),
                 ).fetchall()
                 db.executemany("DELETE FROM events WHERE position = ?", positions)
                 db.executemany("DELETE FROM payloads WHERE position = ?", positions)

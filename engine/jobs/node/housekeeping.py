@@ -11,6 +11,8 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, inbox_names, sweep_inbox
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.node.collect import read_before_purge
+from video_pipeline.engine.notify.outbox import OutboxError
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +23,16 @@ INBOX_SECONDS = 3600.0
 
 
 def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
-    """Delete jobs that ended more than node.keep_days ago, logs and inline assets of no job; return the counts."""
-    jobs = ledger.jobs.purge(config.node.keep_days)
+    """Delete jobs that ended more than node.keep_days ago, logs and inline assets of no job; return the counts.
+
+    Notifications of their events are stored before; if that fails, the jobs stay until the next time.
+    """
+    try:
+        read_until = read_before_purge(ledger, config)
+        jobs = ledger.jobs.purge(config.node.keep_days, read_until=read_until)
+    except OutboxError as error:
+        logger.error("no old job is deleted: %s", error)
+        jobs = 0
     files = 0
     for log in folders.logs.glob("job-*.log"):
         attempt = parse_attempt_name(log.stem)

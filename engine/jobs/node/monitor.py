@@ -106,6 +106,7 @@ class Monitor:
         self.metrics.commits(total=node.ledger.file.commits, seconds=node.ledger.file.commit_seconds)
         self.metrics.server_starts(server.restarts + 1)
         self.metrics.publications(node.publications.counts())
+        self.metrics.notifications(node.notifications.numbers())
         self.metrics.deleted(videos=node.retention.deleted_videos, size=node.retention.deleted_bytes)
         self.metrics.server_counters(server.counters)
         if web is not None:

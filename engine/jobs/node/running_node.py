@@ -18,8 +18,10 @@ from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.notifications import NodeNotifications
 from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
 from video_pipeline.engine.jobs.node.retention import Retention
@@ -27,6 +29,9 @@ from video_pipeline.engine.jobs.node.scheduler import EndedAttempt, Scheduler
 from video_pipeline.engine.publish.specs import check_node_specs
 
 logger = logging.getLogger(__name__)
+
+LOW_FACTOR = 2.0
+"""Times node.min_free_mb: with less free space an alert is sent."""
 
 TURN_SECONDS = 0.02
 GUARD_SECONDS = 0.5
@@ -113,6 +118,10 @@ class RunningNode:
             )
             opened.callback(self.publications.close)
             self.retention = Retention(config, self.folders, clock=clock)
+            self.notifications = NodeNotifications(
+                config, self.folders, self.ledger, guard=self.guard, clock=clock, json_log=json_log
+            )
+            opened.callback(self.notifications.close)
             recover(self.ledger, self.folders, on_published=self.publications.add)
             self.dispatcher = LocalDispatcher(
                 config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
@@ -130,6 +139,7 @@ class RunningNode:
             on_published=self.publications.add,
         )
         self._guard_at = clock.monotonic()
+        self._low_space = FreeSpace(config, clock=clock, least_mb=config.node.min_free_mb * LOW_FACTOR)
 
     def __enter__(self) -> Self:
         return self
@@ -148,6 +158,19 @@ class RunningNode:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
 
+    def faults(self) -> dict[str, str]:
+        """Return what alerts are sent of: causes that stand now, with details."""
+        found = {}
+        if shortage := self.scheduler.shortage:
+            found["disk full"] = shortage
+        elif low := self._low_space.shortage():
+            found["disk nearly full"] = low
+        if not self.ledger.file.in_place or not (self.scheduler.healthy or self.scheduler.is_full):
+            found["ledger trouble"] = self.trouble or "the ledger cannot be written"
+        if trouble := self.dispatcher.trouble:
+            found["no worker starts"] = trouble
+        return found
+
     @property
     def is_quiet(self) -> bool:
         """Whether no attempt runs and every worker is warm, so that only a message or a due job needs a turn."""
@@ -157,6 +180,7 @@ class RunningNode:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)
         self.publications.poll()
+        self.notifications.poll(self.faults)
         self.retention.poll()
         now = self._clock.monotonic()
         if now >= self._guard_at:

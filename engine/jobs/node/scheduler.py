@@ -134,6 +134,11 @@ class Scheduler:
         return self._full
 
     @property
+    def shortage(self) -> str:
+        """Which folder has too little space, and how much it has; empty if none."""
+        return self._space.shortage()
+
+    @property
     def seconds_to_check(self) -> float:
         """Seconds until the ledger must be checked even if nothing has been written: a waiting job may be due then."""
         return max(self._next_poll, self._paused_until) - self._clock.monotonic()

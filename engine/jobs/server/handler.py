@@ -18,7 +18,6 @@ from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 from video_pipeline.engine.jobs.server.limits import HeldWait, HeldWaits, RateLimit
 from video_pipeline.engine.jobs.server.result_files import answer_read, file_read
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
-from video_pipeline.engine.jobs.server.views import event_view, job_view, moment, publication_view
 from video_pipeline.engine.jobs.server.wire import (
     PROTOCOLS,
     EncodedReply,
@@ -40,6 +39,7 @@ from video_pipeline.engine.jobs.server.writes import (
     storage_reply,
     visible_job,
 )
+from video_pipeline.engine.jobs.views import event_view, job_view, moment, publication_view
 from video_pipeline.engine.publish.job_publications import JobPublications
 from video_pipeline.engine.publish.records import publications_path
 

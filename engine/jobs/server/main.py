@@ -64,8 +64,8 @@ from video_pipeline.engine.jobs.server.sockets import (
     prepare,
     wants_curve,
 )
-from video_pipeline.engine.jobs.server.views import event_view
 from video_pipeline.engine.jobs.server.wire import IncomingRequest
+from video_pipeline.engine.jobs.views import event_view
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.queue import SubmitResult
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import Job, NewJob
-from video_pipeline.engine.jobs.server.views import job_view
 from video_pipeline.engine.jobs.server.wire import RequestError
+from video_pipeline.engine.jobs.views import job_view
 
 logger = logging.getLogger(__name__)
 

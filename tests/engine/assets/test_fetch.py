@@ -18,9 +18,9 @@ import pytest
 from tests.support import samples
 from tests.support.origin import certificate, origin, reply
 from video_pipeline.engine.assets.fetch import Fetcher, resolve
-from video_pipeline.engine.assets.urls import Address, is_public
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import FetchError
+from video_pipeline.engine.net.addresses import Address, is_public
 
 PICTURE = samples.picture()
 HERE = ipaddress.ip_address("127.0.0.1")

@@ -15,7 +15,7 @@ import standardwebhooks
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.service_fakes import Answer, Asked, ServiceFake, Vendor
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.errors import ConfigError, ServiceError
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.publish.base import PlatformCalls
 from video_pipeline.engine.publish.carry_on import CarryOn
 from video_pipeline.engine.publish.records import Publication, Publications
@@ -123,7 +123,7 @@ def test_a_dry_run_names_the_request_and_sends_nothing(receiver: ServiceFake, tm
 
 
 def test_a_wrong_account_is_refused_with_its_key(receiver: ServiceFake, tmp_path: Path) -> None:
-    with pytest.raises(ServiceError, match="begins with whsec_ and is not Base64"):
+    with pytest.raises(ConfigError, match="begins with whsec_ and is not Base64"):
         calls_to(receiver, tmp_path, secret="whsec_%%%")
     config = load_config(
         {"publishing": {"accounts": {"webhook": {"default": {"url": "ftp://host/"}}}}}, environ=False

@@ -64,6 +64,9 @@ class Metrics:
     def publications(self, counts: Mapping[str, int]) -> None:
         """Set the number of publications by state."""
 
+    def notifications(self, numbers: Mapping[str, float]) -> None:
+        """Set the outbox's counts, as `Outbox.numbers` returns them."""
+
     def deleted(self, *, videos: int, size: int) -> None:
         """Set the total number of finished videos that were deleted to make room, and their bytes."""
 

@@ -159,6 +159,21 @@ class PrometheusMetrics(Metrics):
         self._publications = Gauge(
             "video_pipeline_publications", "Publications by state.", ["state"], registry=registry
         )
+        self._notifications = Gauge(
+            "video_pipeline_notifications",
+            "Notifications that wait or are dead letters.",
+            ["state"],
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "video_pipeline_notifications_oldest_seconds",
+            "Age of the oldest notification that waits.",
+            registry=registry,
+        )
+        self._notified = _Total(
+            registry, "video_pipeline_notifications_delivered_total", "Notifications of events delivered."
+        )
+        self._alerted = _Total(registry, "video_pipeline_alerts_sent_total", "Alerts delivered.")
         self._deleted = _Total(
             registry, "video_pipeline_deleted_videos_total", "Finished videos deleted to make room."
         )
@@ -243,6 +258,16 @@ class PrometheusMetrics(Metrics):
         """Set the number of publications by state."""
         for state, count in counts.items():
             self._publications.labels(state).set(count)
+
+    def notifications(self, numbers: Mapping[str, float]) -> None:
+        """Set the outbox's counts."""
+        if not numbers:
+            return
+        for state in ("waiting", "dead"):
+            self._notifications.labels(state).set(numbers[state])
+        self._oldest.set(numbers["oldest_seconds"])
+        self._notified.set_total(numbers["delivered"])
+        self._alerted.set_total(numbers["alerts"])
 
     def deleted(self, *, videos: int, size: int) -> None:
         """Set the total number of deleted videos, and their bytes."""

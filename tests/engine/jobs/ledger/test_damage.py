@@ -27,7 +27,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.rows import DAMAGED
 from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
 from video_pipeline.engine.jobs.node.recovery import recover
-from video_pipeline.engine.jobs.server.views import event_view, job_view
+from video_pipeline.engine.jobs.views import event_view, job_view
 
 TABLES = ("jobs", "payloads", "events", "tallies", "queue_clock")
 FAILURE = Failure("retryable", "RenderingError", "no picture", ("a line",))

@@ -11,7 +11,7 @@ import zmq
 
 from tests.support.server import ROOT, RunningServer, node_config
 from video_pipeline.engine.jobs.messages import REQUESTS, ErrorCode
-from video_pipeline.engine.jobs.server.views import PUBLIC_DETAILS
+from video_pipeline.engine.jobs.views import PUBLIC_DETAILS
 
 TEXT = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```(request|reply)\n(.*?)\n```", re.DOTALL)

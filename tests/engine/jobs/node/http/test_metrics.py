@@ -192,3 +192,14 @@ def test_counters_of_the_http_process_go_on_after_its_restart() -> None:
     assert found['video_pipeline_http_total{what="bytes_out"}'] == 160
     assert found['video_pipeline_http_now{what="streams_open"}'] == 0
     assert found["video_pipeline_http_starts_total"] == 2
+
+
+def test_notifications_are_shown_as_the_outbox_counts_them() -> None:
+    metrics = PrometheusMetrics()
+    metrics.notifications({})
+    assert "video_pipeline_notifications_oldest_seconds" in values(metrics)
+    metrics.notifications({"waiting": 2, "dead": 1, "oldest_seconds": 7.5, "delivered": 5, "alerts": 3})
+    found = values(metrics)
+    assert found["video_pipeline_notifications_oldest_seconds"] == 7.5
+    assert found["video_pipeline_notifications_delivered_total"] == 5
+    assert found["video_pipeline_alerts_sent_total"] == 3

@@ -6,8 +6,8 @@ import ipaddress
 
 import pytest
 
-from video_pipeline.engine.assets.urls import check_url, check_written_address, is_public, is_url
 from video_pipeline.engine.errors import FetchError
+from video_pipeline.engine.net.addresses import check_url, check_written_address, is_public, is_url
 
 
 @pytest.mark.parametrize(

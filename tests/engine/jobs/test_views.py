@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from video_pipeline.engine.jobs.server.views import without_paths
+from video_pipeline.engine.jobs.views import without_paths
 
 
 @pytest.mark.parametrize(

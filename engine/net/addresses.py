@@ -1,4 +1,4 @@
-"""The URLs and addresses from which a node fetches assets: http(s) on the public internet."""
+"""The URLs and addresses that a node uses for others: http(s) on the public internet."""
 
 from __future__ import annotations
 
