@@ -31,6 +31,7 @@ from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.look_keys import LookKeys, LookSection
+from video_pipeline.engine.config.node_keys import Storage, Web
 from video_pipeline.engine.config.notifications import Notifications
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
@@ -43,11 +44,9 @@ from video_pipeline.engine.config.sections import (
     Node,
     Processing,
     Scenes,
-    Storage,
     Tts,
     Video,
     WatermarkSettings,
-    Web,
 )
 from video_pipeline.engine.errors import ConfigError, InputError
 

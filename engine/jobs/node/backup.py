@@ -1,11 +1,12 @@
 """Back up a node's state while it runs, and restore it.
 
-A backup is a tar archive: `backup.json`, which names every other member with its size and SHA-256, the ledger, the file
-of publications, the inline assets of unfinished jobs, the node's keys and the tokens of its accounts. Finished videos and
+A backup is a tar archive: `backup.json`, which names every other member with its size and SHA-256, the ledger, the files
+of publications and notifications, the inline assets of unfinished jobs, the node's keys and the tokens of its accounts. Finished videos and
 the cache are not in it.
 
 The order makes it consistent. Inline assets are kept before and after the ledger is read, so that those of each job in
-it are there. Publications are read after the ledger: those of every job that it calls completed are then stored.
+it are there. Notifications are read before it: what they lack of its events is read again after a restore, with the
+same ids. Publications are read after the ledger: those of every job that it calls completed are then stored.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_REFERENCE
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.notify.outbox import OUTBOX_FILE, outbox_path
 from video_pipeline.engine.publish.records import RECORDS_FILE, Publications
 from video_pipeline.engine.publish.specs import publisher
 
@@ -133,6 +135,8 @@ def _remove_old_snapshots(state: Path) -> None:
 
 
 def _take_snapshot(folders: Folders, config: Config, snapshot: Path) -> None:
+    if outbox_path(config).is_file():
+        _copy_database(outbox_path(config), snapshot / OUTBOX_FILE)
     for _ in range(TRIES):
         _keep_inbox(folders.inbox, snapshot / INBOX)
         _copy_database(folders.ledger, snapshot / LEDGER)

@@ -70,14 +70,14 @@ OPENAPI_PATH: Final = "/openapi.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RouteTarget:
     """The parts of a request's path, and its query."""
 
     parts: tuple[str, ...]
     query: Mapping[str, str]
 
 
-def read_target(target: str) -> Target:
+def read_target(target: str) -> RouteTarget:
     """Return what a request's target names; raise HttpError (400) if it is malformed."""
     try:
         url = urlsplit(target)
@@ -99,7 +99,7 @@ def read_target(target: str) -> Target:
     query = dict(pairs)
     if len(query) < len(pairs):
         raise HttpError(400, "BAD_REQUEST", "query: a name is given twice", field="query")
-    return Target(parts, query)
+    return RouteTarget(parts, query)
 
 
 def find_route(method: str, parts: tuple[str, ...]) -> tuple[Route, dict[str, str]]:
