@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ConfigError, ServiceError
+from video_pipeline.engine.errors import ConfigError, InputError, ServiceError
 from video_pipeline.engine.publish.base import OnSent
 from video_pipeline.engine.publish.carry_on import CarryOn
+from video_pipeline.engine.publish.posts import post_refusals
 from video_pipeline.engine.publish.records import Publication, PublicationConflictError, Publications
 from video_pipeline.engine.publish.specs import connect_account
 from video_pipeline.engine.publish.states import PublicationState
@@ -29,12 +30,17 @@ def carry_on_one(
 ) -> Publication:
     """Do all steps of a publication that can be done now; one whose account is not set up is held.
 
+    One whose video breaks a rule of the platform fails before anything is sent.
+
     Raises PublicationConflictError if another process holds it.
     """
     try:
         calls = connect_account(config, platform=publication.platform, account=publication.account)
     except (ConfigError, ServiceError) as error:
         return _hold(records, publication, str(error))
+    is_new = publication.state in (PublicationState.SCHEDULED, PublicationState.PREPARED)
+    if is_new and publication.failures == 0 and (words := _misfit(publication, config)):
+        return _refuse(records, publication, words)
     keys = getattr(config.publishing.accounts, publication.platform)[publication.account]
     return CarryOn(records=records, per_day=keys.posts_per_day, on_sent=on_sent).run(
         publication.number, calls
@@ -58,6 +64,27 @@ def carry_on_due(
             logger.info("%s: left alone: %s", publication.name, error)
             records.put_off(publication, until=records.clock() + CLAIMED_SECONDS, error=publication.error)
     return done
+
+
+def _misfit(publication: Publication, config: Config) -> str | None:
+    """Return why the platform would refuse a video, None if it would not, or if that cannot be told now."""
+    try:
+        found = post_refusals(
+            publication.post, platform=publication.platform, account=publication.account, config=config
+        )
+    except InputError:  # the file is not there, or is another; the publisher says what that means
+        return None
+    return "; ".join(map(str, found)) or None
+
+
+def _refuse(records: Publications, publication: Publication, why: str) -> Publication:
+    """Store that a post failed before anything was sent."""
+    with records.claim(publication.number):
+        found = records.get(publication.number)
+        if found.state not in (PublicationState.SCHEDULED, PublicationState.PREPARED):
+            return found
+        logger.warning("%s: %s", found.name, why)
+        return records.move(found, PublicationState.FAILED, error=f"does not fit {found.platform}: {why}")
 
 
 def _is_missed(publication: Publication, config: Config, now: float) -> bool:

@@ -64,10 +64,26 @@ def post_reasons(video: FinishedVideo, spec: PublishSpec, config: Config) -> lis
     rules = rules_for(spec, config)
     if rules is None:
         return []
-    keys = getattr(config.publishing.accounts, spec.platform).get(spec.account)
-    allowed = {"watermark"} if getattr(keys, "allow_watermark", False) else set()
+    allowed = _allowed_rules(config, spec.platform, spec.account)
     found = [*check_video(video.path, platform=rules), *check_facts(rules, _post_facts(video, spec))]
     return sorted((each for each in found if each.rule not in allowed), key=lambda reason: reason.severity)
+
+
+def _allowed_rules(config: Config, platform: str, account: str) -> frozenset[str]:
+    """Return the rules that do not hold on an account."""
+    keys = getattr(config.publishing.accounts, platform).get(account)
+    return frozenset({"watermark"} if getattr(keys, "allow_watermark", False) else ())
+
+
+def post_refusals(post: Post, *, platform: str, account: str, config: Config) -> list[Reason]:
+    """Return the errors for which a platform would refuse the video of a stored post; raise InputError if it is no video."""
+    record = publisher(platform)
+    rules = record.rules_of(config, account, post.options) if record.rules_of else record.rules
+    if rules is None:
+        return []
+    allowed = _allowed_rules(config, platform, account)
+    found = check_video(post.video, platform=rules)
+    return [each for each in found if each.severity == "error" and each.rule not in allowed]
 
 
 def _post_facts(video: FinishedVideo, spec: PublishSpec) -> dict[str, Fact]:
