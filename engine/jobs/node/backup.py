@@ -38,7 +38,7 @@ from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_REFERENCE
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.notify.outbox import OUTBOX_FILE, outbox_path
+from video_pipeline.engine.notify.outbox import OUTBOX_FILE
 from video_pipeline.engine.publish.records import RECORDS_FILE, Publications
 from video_pipeline.engine.publish.specs import publisher
 
@@ -135,8 +135,9 @@ def _remove_old_snapshots(state: Path) -> None:
 
 
 def _take_snapshot(folders: Folders, config: Config, snapshot: Path) -> None:
-    if outbox_path(config).is_file():
-        _copy_database(outbox_path(config), snapshot / OUTBOX_FILE)
+    outbox = folders.state / OUTBOX_FILE
+    if outbox.is_file():
+        _copy_database(outbox, snapshot / OUTBOX_FILE)
     for _ in range(TRIES):
         _keep_inbox(folders.inbox, snapshot / INBOX)
         _copy_database(folders.ledger, snapshot / LEDGER)

@@ -26,7 +26,8 @@ from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.node.backup import make_backup, restore_backup
-from video_pipeline.engine.publish.records import Publications, publications_path
+from video_pipeline.engine.notify.outbox import OUTBOX_FILE, Outbox
+from video_pipeline.engine.publish.records import RECORDS_FILE, Publications, publications_path
 from video_pipeline.engine.publish.states import PublicationState
 from video_pipeline.engine.storage.local import check_whole
 
@@ -145,6 +146,19 @@ def test_a_backup_has_what_a_node_needs_and_comes_back_as_it_was(tmp_path: Path)
     assert target.state_dir().stat().st_mode & 0o077 == 0
     with closing(sqlite3.connect(target.state_dir() / "ledger.sqlite3")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_state_folder_may_be_named_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = a_state(tmp_path)
+    Outbox(config.state_dir() / OUTBOX_FILE).close()
+    Publications(publications_path(config)).close()
+    monkeypatch.chdir(tmp_path)
+    relative = elsewhere(config, config.state_dir().relative_to(tmp_path))
+    make_backup(relative, Path("b.tar.gz"))
+    restore_backup(elsewhere(config, Path("other")), Path("b.tar.gz"))
+    assert {OUTBOX_FILE, RECORDS_FILE, "ledger.sqlite3"} <= {path.name for path in Path("other").iterdir()}
 
 
 def test_posts_that_may_have_been_published_since_are_for_a_person_and_the_others_go_on(
