@@ -141,7 +141,7 @@ class YoutubeAccount(Account):
         120.0,
         gt=0,
         le=3600,
-        description="Seconds that one request may take; 8 MiB are sent, and up to 64 MiB if that is quick.",
+        description="Seconds that one request may take; 8 MiB are sent, and up to 512 MiB if that is quick.",
     )
     endpoint: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
         "https://www.googleapis.com", description="Where YouTube's API is."

@@ -62,7 +62,7 @@ SCOPES: Final = (
 CHUNK_BYTES: Final = 8 << 20
 """What is sent in one request, a multiple of 256 KiB; while requests are quick, up to MOST_CHUNKS times as much."""
 
-MOST_CHUNKS: Final = 8
+MOST_CHUNKS: Final = 64
 QUICK_SECONDS: Final = 4.0
 
 
