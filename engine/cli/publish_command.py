@@ -115,16 +115,23 @@ def _add_moment(parser: argparse.ArgumentParser, *, required: bool = False) -> N
 def _publish(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.config import load_config
+        from video_pipeline.engine.errors import InputError
         from video_pipeline.engine.publish.records import Publications, publications_path
 
     config = load_config(arguments.config)
     if arguments.verb == "video" and arguments.dry_run:
         return _dry_run(arguments, config)
-    records = Publications(publications_path(config))
-    try:
-        found = _carry_out(arguments, config, records)
-    finally:
-        records.close()
+    path = publications_path(config)
+    if arguments.verb == "video" or path.exists():
+        records = Publications(path)
+        try:
+            found = _carry_out(arguments, config, records)
+        finally:
+            records.close()
+    elif arguments.verb in ("list", "run"):
+        found = []
+    else:
+        raise InputError(f"publication: got {arguments.number}; there is none of this number")
     if arguments.json:
         print(json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=2))
     elif arguments.verb == "show":

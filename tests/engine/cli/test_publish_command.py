@@ -177,3 +177,12 @@ def test_a_post_for_tiktok_is_shown_as_its_account_sends_it(place: Path) -> None
     assert "A light" not in done.stdout, "the inbox takes no text"
     done = run("publish", *video, "--account", "studio", "--dry-run", "--config", place / "node.yaml")
     assert '"title": "A light", "privacy_level": "MUTUAL_FOLLOW_FRIENDS"' in done.stdout
+
+
+def test_a_look_at_publications_makes_no_state_folder(place: Path) -> None:
+    config = ("--config", place / "node.yaml")
+    assert run("publish", "list", *config).stdout == "no publications\n"
+    assert run("publish", "run", *config).stdout == "no publications\n"
+    assert "publication: got 3; there is none of this number" in run("publish", "show", "3", *config).stderr
+    settings = yaml.safe_load((place / "node.yaml").read_text())["video_pipeline"]
+    assert not (place / settings["node"]["state_path"]).exists()
