@@ -117,6 +117,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.config import load_config
         from video_pipeline.engine.errors import InputError
         from video_pipeline.engine.publish.records import Publications, publications_path
+        from video_pipeline.engine.publish.states import parse_state
 
     config = load_config(arguments.config)
     if arguments.verb == "video" and arguments.dry_run:
@@ -129,6 +130,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         finally:
             records.close()
     elif arguments.verb in ("list", "run"):
+        parse_state(getattr(arguments, "state", None))
         found = []
     else:
         raise InputError(f"publication: got {arguments.number}; there is none of this number")
