@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
-import subprocess
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,12 +10,11 @@ from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
-from video_pipeline.engine.jobs.dispatch.worker_process import child_environment, module_command
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.node.collect import LEDGER, begin_reading, notifies, wanted_kinds
-from video_pipeline.engine.jobs.processes import signal_session
+from video_pipeline.engine.jobs.node.helper_process import HelperProcess
 from video_pipeline.engine.notify.outbox import Outbox, OutboxError, outbox_path
 from video_pipeline.engine.notify.targets import alert_targets, connect_target, event_targets
 from video_pipeline.engine.publish.records import publications_path
@@ -35,7 +30,6 @@ CHECK_SECONDS: Final = 6 * 3600.0
 """How often the process looks at accounts, publications and dead letters although nothing has happened."""
 
 RESTART_SECONDS: Final = 10.0
-END_SECONDS: Final = 3.0
 
 
 class NodeNotifications:
@@ -54,19 +48,21 @@ class NodeNotifications:
         clock: Clock,
         json_log: bool = False,
     ) -> None:
-        self._folders, self._ledger, self._guard, self._clock = folders, ledger, guard, clock
-        self._setup = {
-            "config": config.model_dump(mode="json", exclude_unset=True),
-            "parent": os.getpid(),
-            "json_log": json_log,
-        }
+        self._ledger, self._clock = ledger, clock
+        self._helper = HelperProcess(
+            "video_pipeline.engine.jobs.node.notifier",
+            "delivers notifications",
+            config,
+            folders,
+            guard=guard,
+            json_log=json_log,
+        )
         self._path = outbox_path(config)
         self._publications = publications_path(config)
         self._kinds = wanted_kinds(config)
         self._is_on = notifies(config)
         self._has_alerts = bool(alert_targets(config))
         self._outbox: Outbox | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         self._look_at = self._faults_at = self._restart_at = 0.0
         self._seen_seq = 0
         self._seen_publications: object = None
@@ -92,7 +88,7 @@ class NodeNotifications:
     @property
     def pid(self) -> int | None:
         """The id of the process that delivers, None while it does not run."""
-        return self._process.pid if self._process else None
+        return self._helper.pid
 
     def numbers(self) -> Mapping[str, float]:
         """Return the outbox's counts for metrics; none if there is nobody to tell."""
@@ -111,21 +107,17 @@ class NodeNotifications:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        if self._process is not None and (status := self._process.poll()) is not None:
-            signal_session(self._process.pid, signal.SIGKILL)  # a command that it had started
-            self._forget(self._process)
-            if status != 0:
-                logger.error("the process that delivers notifications ended with status %d", status)
-                self._restart_at = now + RESTART_SECONDS
+        if self._helper.has_failed():
+            self._restart_at = now + RESTART_SECONDS
         if self._has_alerts and now >= self._faults_at:
             self._faults_at = now + FAULTS_SECONDS
             self._faults = faults()
         has_news = self._has_alerts and self._faults_are_news(now)
-        if self._process is None and now >= self._restart_at and (has_news or self._has_work(now)):
-            self._spawn()
+        if self._helper.pid is None and now >= self._restart_at and (has_news or self._has_work(now)):
+            self._helper.start()
             has_news = self._has_alerts
-        if has_news and self._process is not None:
-            self._tell(self._process, {"faults": self._faults})
+        if has_news and self._helper.pid is not None:
+            self._helper.tell({"faults": self._faults})
             self._told, self._told_at = dict(self._faults), now
 
     def _faults_are_news(self, now: float) -> bool:
@@ -169,17 +161,7 @@ class NodeNotifications:
 
     def close(self) -> None:
         """Stop the process: what is under way may end, then it is killed."""
-        if self._process is not None:
-            process = self._process
-            assert process.stdin is not None
-            try:
-                process.stdin.close()
-                process.wait(timeout=END_SECONDS)
-            except (OSError, subprocess.TimeoutExpired):
-                pass
-            signal_session(process.pid, signal.SIGKILL)
-            process.wait()
-            self._forget(process)
+        self._helper.close()
         if self._outbox is not None:
             self._outbox.close()
             self._outbox = None
@@ -188,29 +170,3 @@ class NodeNotifications:
         if self._outbox is None:
             self._outbox = Outbox(self._path)
         return self._outbox
-
-    def _spawn(self) -> None:
-        process = subprocess.Popen(
-            module_command("video_pipeline.engine.jobs.node.notifier"),
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env=child_environment(self._folders.state),
-            bufsize=0,
-        )
-        self._process = process
-        self._guard.add(process.pid)
-        self._tell(process, self._setup)
-
-    @staticmethod
-    def _tell(process: subprocess.Popen[bytes], message: object) -> None:
-        assert process.stdin is not None
-        try:
-            os.write(process.stdin.fileno(), json.dumps(message).encode() + b"\n")
-        except OSError as error:
-            logger.warning("cannot send to the process that delivers notifications: %s", error)
-
-    def _forget(self, process: subprocess.Popen[bytes]) -> None:
-        self._guard.remove(process.pid)
-        if process.stdin is not None:
-            process.stdin.close()
-        self._process = None

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 import threading
 import time
 from typing import Any, Final
 
-from video_pipeline.engine.common.process import load_nothing_idle, return_freed_memory
-from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError, PipelineError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.node.collect import collect_events, collect_publications, forget_old
+from video_pipeline.engine.jobs.node.helper_process import begin_helper
 from video_pipeline.engine.jobs.node.standing_causes import standing_causes
-from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.notify.alerts import AlertBook, alert_notes, note_of
 from video_pipeline.engine.notify.deliver import AlreadyDeliveringError, Deliverers, delivering
 from video_pipeline.engine.notify.outbox import Outbox, OutboxError, outbox_path
@@ -153,15 +150,7 @@ def _read_messages(notifier: Notifier, stop: threading.Event) -> None:
 
 
 def _run_notifier() -> int:
-    setup = json.loads(sys.stdin.readline())
-    die_with_parent(setup["parent"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node decides
-    return_freed_memory()
-    load_nothing_idle()
-    config = load_config(setup["config"], environ=False)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if setup["json_log"] else LineFormatter())
-    logging.basicConfig(level=config.error_handling.log_level, handlers=[handler], force=True)
+    config = begin_helper()
     stop = threading.Event()
     notifier = Notifier(config, stop)
     threading.Thread(target=_read_messages, args=(notifier, stop), name="messages", daemon=True).start()

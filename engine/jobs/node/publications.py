@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +11,9 @@ from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
-from video_pipeline.engine.jobs.dispatch.worker_process import child_environment, module_command
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
-from video_pipeline.engine.jobs.processes import signal_session
+from video_pipeline.engine.jobs.node.helper_process import HelperProcess
 from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.schema import PublicationsError
 from video_pipeline.engine.story.publish import PublishSpec
@@ -27,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 10.0
-END_SECONDS: Final = 3.0
 
 
 class NodePublications:
@@ -36,21 +30,23 @@ class NodePublications:
     def __init__(
         self, config: Config, folders: Folders, *, guard: Guard, clock: Clock, json_log: bool = False
     ) -> None:
-        self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
-        self._setup = {
-            "config": config.model_dump(mode="json", exclude_unset=True),
-            "parent": os.getpid(),
-            "json_log": json_log,
-        }
+        self._config, self._clock = config, clock
+        self._helper = HelperProcess(
+            "video_pipeline.engine.jobs.node.publisher",
+            "publishes",
+            config,
+            folders,
+            guard=guard,
+            json_log=json_log,
+        )
         self._path = publications_path(config)
         self._records: Publications | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         self._look_at = 0.0
 
     @property
     def pid(self) -> int | None:
         """The id of the process that publishes, None while it does not run."""
-        return self._process.pid if self._process else None
+        return self._helper.pid
 
     def add(self, job_id: str, owner: str, result: Mapping[str, Any]) -> None:
         """Store the publications that the result of a finished job names, durably; it may be called again.
@@ -86,14 +82,10 @@ class NodePublications:
 
     def poll(self) -> None:
         """Start the process if a publication is due and it does not run."""
-        if self._process is not None:
-            status = self._process.poll()
-            if status is None:
-                return
-            self._forget(self._process)
-            if status != 0:
-                logger.error("the process that publishes ended with status %d", status)
-                self._look_at = self._clock.monotonic() + RESTART_SECONDS
+        if self._helper.has_failed():
+            self._look_at = self._clock.monotonic() + RESTART_SECONDS
+        if self._helper.pid is not None:
+            return
         now = self._clock.monotonic()
         if now < self._look_at or (self._records is None and not self._path.exists()):
             return
@@ -105,20 +97,11 @@ class NodePublications:
             self._look_at = now + RESTART_SECONDS
             return
         if due is not None and due <= self._clock.wall():
-            self._spawn()
+            self._helper.start()
 
     def close(self) -> None:
         """Stop the process: let it end the step that is under way, then kill it."""
-        if self._process is not None:
-            process = self._process
-            assert process.stdin is not None
-            try:
-                process.stdin.close()
-                process.wait(timeout=END_SECONDS)
-            except (OSError, subprocess.TimeoutExpired):
-                signal_session(process.pid, signal.SIGKILL)
-                process.wait()
-            self._forget(process)
+        self._helper.close()
         if self._records is not None:
             self._records.close()
             self._records = None
@@ -127,25 +110,3 @@ class NodePublications:
         if self._records is None:
             self._records = Publications(self._path)
         return self._records
-
-    def _spawn(self) -> None:
-        process = subprocess.Popen(
-            module_command("video_pipeline.engine.jobs.node.publisher"),
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env=child_environment(self._folders.state),
-            bufsize=0,
-        )
-        self._process = process
-        self._guard.add(process.pid)
-        assert process.stdin is not None
-        try:
-            os.write(process.stdin.fileno(), json.dumps(self._setup).encode() + b"\n")
-        except OSError as error:
-            logger.warning("cannot send to the process that publishes: %s", error)
-
-    def _forget(self, process: subprocess.Popen[bytes]) -> None:
-        self._guard.remove(process.pid)
-        if process.stdin is not None:
-            process.stdin.close()
-        self._process = None

@@ -7,18 +7,14 @@ It logs to the standard error of the node.
 
 from __future__ import annotations
 
-import json
 import logging
-import signal
 import sys
 import threading
 import time
 from typing import Final
 
-from video_pipeline.engine.common.process import load_nothing_idle, return_freed_memory
-from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
-from video_pipeline.engine.jobs.processes import die_with_parent
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.node.helper_process import begin_helper
 from video_pipeline.engine.publish.due import carry_on_due
 from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.schema import PublicationsError
@@ -55,15 +51,7 @@ def run_publisher(config: Config, stop: threading.Event) -> None:
 
 
 def _main() -> int:
-    setup = json.loads(sys.stdin.readline())
-    die_with_parent(setup["parent"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node decides
-    return_freed_memory()
-    load_nothing_idle()
-    config = load_config(setup["config"], environ=False)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if setup["json_log"] else LineFormatter())
-    logging.basicConfig(level=config.error_handling.log_level, handlers=[handler], force=True)
+    config = begin_helper()
     stop = threading.Event()
 
     def wait_for_end() -> None:
