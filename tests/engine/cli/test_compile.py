@@ -45,7 +45,7 @@ SIZE_PX = (108, 192)
 
 STORY: dict[str, Any] = {
     "id": "story",
-    "title": 'It\'s a "story" & $(more) `than` one: 50 % \\ 日本',
+    "title": 'It\'s a "story" & $(more) `than one: 50 % \\ 日本',
     "scenes": [
         {
             "scene_id": "long",
