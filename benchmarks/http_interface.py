@@ -1,6 +1,6 @@
 """Compare the HTTP interface of a node with its ZeroMQ one, in one run: submits a second, and bytes of a file.
 
-    python -m benchmarks.http_door [--seconds 3] [--megabytes 200] [--clients 1 8]
+    python -m benchmarks.http_interface [--seconds 3] [--megabytes 200] [--clients 1 8]
 
 Both go to the same server process, its writer and its ledger, on this machine; no job is rendered. Repeated in turns,
 so that other load hits both; the median and the range are printed.
