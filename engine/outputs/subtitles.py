@@ -57,7 +57,7 @@ class Cue:
 
 
 class _Unit(NamedTuple):
-    """Text that stays on one line, and the spaces after it."""
+    """Text that stays on one line, and the space or line break after it."""
 
     text: str
     blanks: str
@@ -294,7 +294,7 @@ def _units(sentence: str) -> list[_Unit]:
 
 
 def _joined_text(units: Sequence[_Unit]) -> str:
-    return "".join(unit.text + unit.blanks for unit in units).strip()
+    return "".join(unit.text + unit.blanks for unit in units).replace("\n", " ").strip()
 
 
 def _width(units: Sequence[_Unit]) -> int:
@@ -309,7 +309,15 @@ def _cut_cost(word: str) -> int:
 
 
 def _lines(units: Sequence[_Unit]) -> list[str] | None:
-    """Return one line, or two of similar length, preferably split at a clause; None if two are not enough."""
+    """Return one line, or two of similar length, preferably split at a clause; None if two are not enough.
+
+    Two lines of the text stay two lines.
+    """
+    breaks = [cut for cut, unit in enumerate(units[:-1], start=1) if unit.blanks == "\n"]
+    if len(breaks) == 1:
+        halves = units[: breaks[0]], units[breaks[0] :]
+        if all(_width(half) <= LINE_COLUMNS for half in halves):
+            return [_joined_text(half) for half in halves]
     if _width(units) <= LINE_COLUMNS:
         return [_joined_text(units)]
     if _width(units) > LINES * LINE_COLUMNS + 1:
@@ -341,11 +349,14 @@ def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
 def _pieces(text: str, language: str) -> list[list[_Unit]]:
     """Cut a text into pieces that each fit one cue."""
     pieces: list[list[_Unit]] = []
-    for sentence in sentences(text, language=language):
+    found = sentences(text, language=language)
+    for sentence, (_, stop) in zip(found, places(found, text), strict=True):
         parts = [list(part) for part in _parts(_units(sentence))]
         # Scripts with wide letters have no space between sentences.
         last = parts[-1][-1]
-        parts[-1][-1] = last._replace(blanks="" if columns(last.text[-1:]) == 2 else " ")
+        blank = "" if columns(last.text[-1:]) == 2 else " "
+        ends_line = "\n" in text[stop : len(text) - len(text[stop:].lstrip())]
+        parts[-1][-1] = last._replace(blanks="\n" if ends_line else blank)
         pieces += parts
     return pieces
 

@@ -10,6 +10,8 @@ A phrase is a Caption with its own style, so a look may give each one another co
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +44,9 @@ LEAST_SECONDS: Final = 0.7
 LEAD: Final = Fraction(2, 5)
 HOLD: Final = Fraction(1, 2)
 """Seconds for which a phrase is shown before its first word if nothing else is, and after its last one."""
+
+_SENTENCE_MARK: Final = re.compile(r"[.!?…:;][\"'”’»)\]]*\s*\Z")
+"""The end of a text that ends with a sentence or before what somebody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +144,17 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
 
 
 def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
-    """Return the words of a caption with their frames; silent marks cling to the word before them on their line, or to the next."""
+    """Return the words of a caption with their frames.
+
+    Silent marks cling to the word before them on their line; opening ones, and those that begin a line, to the next.
+    """
     text = caption.text
     pieces = _word_places(text)
     times = _piece_times(caption, pieces)
     joined: list[tuple[int, int, FrameRange | None]] = []
     for (start, stop), frames in zip(pieces, times, strict=True):
-        begins_line = bool(joined) and "\n" in text[joined[-1][1] : start]
-        clings = (frames is None and not begins_line) or (joined and joined[-1][2] is None)
+        opens = bool(joined) and ("\n" in text[joined[-1][1] : start] or _is_opening(text, start, stop))
+        clings = (frames is None and not opens) or (joined and joined[-1][2] is None)
         if joined and clings:
             before = joined.pop()
             joined.append((before[0], stop, before[2] or frames))
@@ -175,7 +183,7 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
                 columns(word) / UNSPACED_COLUMNS_A_WORD if unspaced else 1.0,
                 columns(word),
                 text[stop : stop + 1].isspace(),
-                sentence,
+                sentence or before_line,
                 before_line or (CLAUSE_END.search(word) is not None and not abbreviated),
                 not unspaced and len(letters) <= SHORT_WORD and not word[-1:].isdigit(),
                 word.lstrip("'\"“‘«(").istitle(),
@@ -184,6 +192,17 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
             )
         )
     return found
+
+
+def _is_opening(text: str, start: int, stop: int) -> bool:
+    """Whether marks between blanks open what follows: brackets, quotation marks, or a dash after a sentence.
+
+    In many languages such a dash begins what somebody says: `Night fell. — Where are you?`
+    """
+    kinds = {unicodedata.category(character) for character in text[start:stop]}
+    if kinds <= {"Ps", "Pi"} or text[start:stop] in ("¿", "¡"):
+        return True
+    return kinds == {"Pd"} and _SENTENCE_MARK.search(text[:start]) is not None
 
 
 def _word_places(text: str) -> list[tuple[int, int]]:

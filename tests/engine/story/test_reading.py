@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,37 @@ def test_data_that_is_no_object_is_refused_like_a_file_that_holds_none(tmp_path:
     with pytest.raises(StoryError) as of_data:
         parse_story([], where=str(tmp_path / "a.json"))
     assert str(of_file.value) == str(of_data.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ('{"title": "T", "content": "C"}', {"title": "T", "content": "C"}),
+        ("title: T\ncontent: C\n", {"title": "T", "content": "C"}),
+        ("# first\ntitle: T\nscenes:\n  - {scene_id: a}\n", {"title": "T", "scenes": [{"scene_id": "a"}]}),
+    ],
+)
+def test_standard_input_may_be_json_or_yaml(
+    text: str, fields: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert read_story(Path("-")) == fields
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A list.\n\ncontent: gold and silver.\n",
+        "---\ntitle: T\n---\nscenes: three in all.\n",
+        "Mary: Where is it?\n\nTom: Here.\n",
+    ],
+)
+def test_standard_input_with_other_lines_is_a_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert text.split("\n\n")[-1].split("---\n")[-1].strip() in read_story(Path("-"))["content"]
+
+
+def test_a_fault_in_yaml_from_standard_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'title: T\ncontent: "C\n')))
+    with pytest.raises(StoryError, match="standard input: .*line"):
+        read_story(Path("-"))

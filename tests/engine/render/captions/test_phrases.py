@@ -420,3 +420,28 @@ def test_estimated_times_of_chinese_give_phrases_of_up_to_ten_letters_and_timed_
 def test_text_without_a_blank_beside_accents_is_one_word(text: str, token: str) -> None:
     assert token in [text[start:stop] for start, stop in words_of(text)]
     assert token in [shown.text for shown in phrases(caption(text, shown_as="word"), fps=FPS)]
+
+
+@pytest.mark.parametrize(
+    ("text", "opening"),
+    [
+        ("Море шумело всю ночь. — Где ты сейчас? — спросила Мария.", "— Где"),
+        ("The sea was loud that night. – Where are you now?", "– Where"),
+        ("Il pleuvait toute la nuit. « Où es-tu donc » dit Marie.", "« Où"),
+        ("We found the old lamp ( it was broken ) near the door.", "( it"),
+    ],
+)
+def test_a_mark_that_opens_a_phrase_is_shown_with_the_word_after_it(text: str, opening: str) -> None:
+    for silent in (False, True):
+        shown = texts(caption(text, silent=silent))
+        assert any(opening in phrase for phrase in shown), shown
+        assert not any(phrase.endswith(opening[0]) for phrase in shown), shown
+
+
+def test_a_dash_inside_a_sentence_stays_with_the_word_before_it() -> None:
+    shown = texts(caption("The old man kept walking — slowly and alone — to the sea."))
+    assert not any(phrase.startswith("—") for phrase in shown), shown
+
+
+def test_no_phrase_has_words_of_two_rows() -> None:
+    assert texts(caption("what, much\noil, 3 l\nbread, 2 kg")) == ["what, much", "oil, 3 l", "bread, 2 kg"]
