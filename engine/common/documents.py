@@ -77,7 +77,9 @@ def decode_document(raw: bytes, name: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"{name}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise DocumentError(
+            f"{name}: not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8"
+        ) from error
 
 
 def parse_document(text: str, form: Literal["json", "yaml"], *, name: str) -> Any:

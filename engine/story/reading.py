@@ -24,6 +24,7 @@ FRONT_MATTER_FIELDS = frozenset(["id", "title", "metadata", "music", "loop", "le
 """What the front matter of a Markdown file may have beside its metadata."""
 
 _YAML_STORY: Final = re.compile(r"^(?:content|scenes):(?:\s|$)", re.MULTILINE)
+_FRONT_MATTER: Final = re.compile(r"\s*---[ \t]*\r?\n(?s:.*?)^---[ \t]*\r?$", re.MULTILINE)
 _YAML_TITLE: Final = re.compile(r"^title:\s", re.MULTILINE)
 
 
@@ -64,7 +65,7 @@ def _ending_of_input(text: str) -> str:
     """
     if text.lstrip().startswith("{"):
         return ".json"
-    if text.lstrip().startswith("---") or _YAML_STORY.search(text) is None:  # the front matter of Markdown
+    if _YAML_STORY.search(text) is None or _FRONT_MATTER.match(text) is not None:
         return ".md"
     try:
         data = parse_document(text, "yaml", name="standard input")

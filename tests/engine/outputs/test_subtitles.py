@@ -479,3 +479,11 @@ def test_a_silent_timeline_without_captions_has_empty_files() -> None:
     assert found == ()
     assert to_srt(found) == ""
     assert to_vtt(found) == "WEBVTT\n"
+
+
+def test_two_items_of_a_list_that_share_a_cue_have_a_line_each() -> None:
+    assert cut("• oil for the lamp\n• a map", seconds=Fraction(3, 2)) == ["• oil for the lamp\n• a map"]
+
+
+def test_sentences_of_one_line_that_share_a_cue_stay_on_one_line() -> None:
+    assert cut("Oil for the lamp. A map.", seconds=Fraction(3, 2)) == ["Oil for the lamp. A map."]
