@@ -21,7 +21,8 @@ from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
 from video_pipeline.engine.publish.due import carry_on_due, carry_on_one
 from video_pipeline.engine.publish.facts import Fact
 from video_pipeline.engine.publish.posts import FinishedVideo, add_posts
-from video_pipeline.engine.publish.records import Publication, Publications, publications_path
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.rules import Reason, check_facts
 from video_pipeline.engine.publish.specs import check_specs, rules_for
 from video_pipeline.engine.publish.states import PublicationState

@@ -13,7 +13,8 @@ from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, PostKind, P
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
-    from video_pipeline.engine.publish.records import Publication, Publications
+    from video_pipeline.engine.publish.publication import Publication
+    from video_pipeline.engine.publish.records import Publications
 
 
 def _add_publish_options(parser: argparse.ArgumentParser) -> None:

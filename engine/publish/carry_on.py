@@ -14,7 +14,8 @@ from typing import Final
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import OnSent, PlatformCalls, Published
 from video_pipeline.engine.publish.not_published import NotPublishedError
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.states import ACTIVE, PublicationState
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from video_pipeline.engine.errors import ConfigError, InputError, ServiceError
 from video_pipeline.engine.publish.base import OnSent
 from video_pipeline.engine.publish.carry_on import CarryOn
 from video_pipeline.engine.publish.posts import post_refusals
-from video_pipeline.engine.publish.records import Publication, PublicationConflictError, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import PublicationConflictError, Publications
 from video_pipeline.engine.publish.specs import connect_account
 from video_pipeline.engine.publish.states import PublicationState
 

@@ -16,8 +16,9 @@ from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Post
 from video_pipeline.engine.publish.facts import Fact, video_facts
+from video_pipeline.engine.publish.publication import Publication
 from video_pipeline.engine.publish.read_bytes import settled_mark
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.rules import Reason, check_facts
 from video_pipeline.engine.publish.specs import publisher, rules_for
 from video_pipeline.engine.publish.texts import post_texts, read_metadata

@@ -18,11 +18,8 @@ from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import Handle, OnSent, Post, Published, Standing
 from video_pipeline.engine.publish.carry_on import GIVE_UP_SECONDS, WORKING_SECONDS, CarryOn
 from video_pipeline.engine.publish.folder import FolderCalls
-from video_pipeline.engine.publish.records import (
-    Publication,
-    PublicationConflictError,
-    Publications,
-)
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import PublicationConflictError, Publications
 from video_pipeline.engine.publish.schema import PublicationsError
 from video_pipeline.engine.publish.states import PublicationState
 
