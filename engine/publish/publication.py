@@ -17,6 +17,10 @@ COLUMNS: Final = (
 )
 
 
+class DamagedRowError(Exception):
+    """A row of the file of publications cannot be read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """One video on one account. Times are in seconds since 1970; `due_at` is when it is carried on next."""
@@ -74,6 +78,16 @@ def _iso_time(seconds: float) -> str:
 
 
 def publication_of(row: sqlite3.Row) -> Publication:
+    """Return the publication of a row; raise DamagedRowError, which shows nothing of its handle."""
+    try:
+        return _row_values(row)
+    except (ValueError, TypeError) as error:  # ValidationError and JSONDecodeError are ValueErrors
+        raise DamagedRowError(
+            f"publication {row['number']}: its row is damaged ({type(error).__name__}); restore the file from a backup"
+        ) from None
+
+
+def _row_values(row: sqlite3.Row) -> Publication:
     published = None
     if row["remote_id"] is not None:
         files = json.loads(row["files"]) if row["files"] else {}

@@ -7,6 +7,7 @@ publication on and a killed one holds none. The file has handles, which are secr
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import sys
@@ -19,7 +20,7 @@ from typing import Any, Final, Literal
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Handle, Post, Published
-from video_pipeline.engine.publish.publication import COLUMNS, Publication, publication_of
+from video_pipeline.engine.publish.publication import COLUMNS, DamagedRowError, Publication, publication_of
 from video_pipeline.engine.publish.schema import DUE, PublicationsError, open_records
 from video_pipeline.engine.publish.states import (
     CHANGEABLE,
@@ -31,8 +32,15 @@ from video_pipeline.engine.publish.states import (
 if sys.platform != "win32":
     import fcntl
 
+logger = logging.getLogger(__name__)
+
 RECORDS_FILE: Final = "publications.sqlite3"
 DAY_SECONDS: Final = 86_400.0
+LARGEST_NUMBER: Final = (1 << 63) - 1
+"""SQLite's largest integer."""
+
+DAMAGED_SECONDS: Final = 3600.0
+"""How long a row that cannot be read is left alone."""
 
 WaitsFor = Literal["processing", "quota"]
 
@@ -79,7 +87,10 @@ class Publications:
 
     def _select(self, where: str, values: Sequence[Any] = ()) -> list[Publication]:
         found = self._rows(f"SELECT {COLUMNS} FROM publications {where}", values)
-        return [publication_of(row) for row in found]
+        try:
+            return [publication_of(row) for row in found]
+        except DamagedRowError as error:
+            raise PublicationsError(f"{self.path}: {error}") from error
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         try:
@@ -89,7 +100,7 @@ class Publications:
 
     def get(self, number: int) -> Publication:
         """Return a publication; raise InputError if there is none of this number."""
-        found = self._select("WHERE number = ?", (number,))
+        found = self._select("WHERE number = ?", (number,)) if 0 < number <= LARGEST_NUMBER else []
         if not found:
             raise InputError(f"publication: got {number}; there is none of this number")
         return found[0]
@@ -122,9 +133,35 @@ class Publications:
         )
         return {row[0] for row in rows}
 
+    def needed_videos(self) -> set[Path]:
+        """Return the videos of publications that are neither cancelled nor confirmed with all that belongs to them."""
+        rows = self._rows(
+            "SELECT DISTINCT json_extract(post, '$.video') FROM publications "
+            "WHERE state != 'cancelled' AND NOT (state = 'confirmed' AND is_complete)"
+        )
+        return {Path(row[0]) for row in rows if row[0]}
+
     def due(self, *, now: float, limit: int = 100) -> list[Publication]:
-        """Return publications that are to be carried on by now, those longest due first."""
-        return self._select(f"WHERE {DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?", (now, limit))
+        """Return publications that are to be carried on by now, those longest due first.
+
+        Rows that cannot be read are logged and left alone for an hour, so that they hold up no other.
+        """
+        rows = self._rows(
+            f"SELECT {COLUMNS} FROM publications WHERE {DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?",
+            (now, limit),
+        )
+        found = []
+        for row in rows:
+            try:
+                found.append(publication_of(row))
+            except DamagedRowError as error:
+                logger.error("%s: %s", self.path, error)
+                with self._changing() as db:
+                    db.execute(
+                        "UPDATE publications SET due_at = ? WHERE number = ?",
+                        (now + DAMAGED_SECONDS, row["number"]),
+                    )
+        return found
 
     def next_due(self) -> float | None:
         """Return when the next publication is due, in seconds since 1970; None if none is open."""
@@ -168,7 +205,7 @@ class Publications:
                 )
             elif stored.state in REOPENED - {PublicationState.HELD}:
                 db.execute(
-                    "UPDATE publications SET state = ?, post = ?, owner = ?, job_id = ?, due_at = ?, handle = NULL, "
+                    "UPDATE publications SET state = ?, post = ?, owner = ?, job_id = coalesce(?, job_id), due_at = ?, handle = NULL, "
                     "failures = 0, failing_since = NULL, error = NULL, updated_at = ? WHERE number = ?",
                     (
                         str(state),
@@ -390,13 +427,19 @@ class Publications:
 
     @contextmanager
     def claim(self, number: int) -> Iterator[None]:
-        """Hold a publication for the block; raise PublicationConflictError if another process or thread holds it."""
+        """Hold a publication for the block; raise PublicationConflictError if another process or thread holds it.
+
+        Raises PublicationsError if the folder of the locks cannot be used.
+        """
         if sys.platform == "win32":
             yield
             return
         folder = self.path.with_name(f"{self.path.name}-claims")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise PublicationsError(f"{folder}: cannot be used: {error.strerror}") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
