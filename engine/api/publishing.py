@@ -18,10 +18,11 @@ from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT
 from video_pipeline.engine.common.validation import explain
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
-from video_pipeline.engine.publish.due import carry_on_due, carry_on_one
+from video_pipeline.engine.publish.due import carry_on_due, carry_on_unless_held
 from video_pipeline.engine.publish.facts import Fact
 from video_pipeline.engine.publish.posts import FinishedVideo, add_posts
-from video_pipeline.engine.publish.records import Publication, Publications, publications_path
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.rules import Reason, check_facts
 from video_pipeline.engine.publish.specs import check_specs, rules_for
 from video_pipeline.engine.publish.states import PublicationState
@@ -142,7 +143,7 @@ class AccountPublisher(Publisher):
         try:
             (added,) = add_posts(records, video, [spec], self.config)
             if added.state is not PublicationState.SCHEDULED:
-                added = carry_on_one(records, added, self.config)
+                added = carry_on_unless_held(records, added, self.config)
         finally:
             records.close()
         return _publication_result(added)
@@ -173,7 +174,7 @@ class PublishingManager:
                 if isinstance(key, str)
                 and key.endswith(_ENABLED)
                 and key.removesuffix(_ENABLED) in PUBLISHERS.names
-                and value
+                and _is_enabled(key, value)
             }
             named = {f"{name}{end}" for name in PUBLISHERS.names for end in (_ENABLED, _CREDENTIALS)}
             has_flags = not named.isdisjoint(config)
@@ -247,6 +248,12 @@ class PublishingManager:
             return [_publication_result(each) for each in carry_on_due(records, self.config)]
         finally:
             records.close()
+
+
+def _is_enabled(key: str, value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError(f"{key}: got {value!r}; allowed: True or False")
+    return bool(value)
 
 
 def _names_in(value: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,7 +14,8 @@ from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, PostKind, P
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
-    from video_pipeline.engine.publish.records import Publication, Publications
+    from video_pipeline.engine.publish.publication import Publication
+    from video_pipeline.engine.publish.records import Publications
 
 
 def _add_publish_options(parser: argparse.ArgumentParser) -> None:
@@ -138,7 +140,8 @@ def _publish(arguments: argparse.Namespace) -> int:
         print(json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=2))
     elif arguments.verb == "show":
         for key, value in found[0].as_dict().items():
-            print(f"{key}: {value}")
+            text = str(value)
+            print(f"{key}: {text if text.isprintable() else repr(text)}")
     else:
         for each in found:
             print(_publication_line(each))
@@ -176,6 +179,9 @@ def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _spec_from(arguments: argparse.Namespace) -> Any:
+    from pydantic import ValidationError
+
+    from video_pipeline.engine.common.validation import explain
     from video_pipeline.engine.config.families import PUBLISHERS
     from video_pipeline.engine.errors import InputError
     from video_pipeline.engine.publish.posts import parse_moment
@@ -188,16 +194,28 @@ def _spec_from(arguments: argparse.Namespace) -> Any:
         for key in ("title", "description", "privacy", "made_for_kids", "kind")
         if getattr(arguments, key) is not None
     }
+    if arguments.at is None and arguments.zone is not None:
+        raise InputError(f"--zone: got {arguments.zone!r}; it is of no use without --at")
     if arguments.at is not None:
         given["at"] = parse_moment(arguments.at, arguments.zone)
     if arguments.platform == "youtube" and "at" in given and given.get("privacy") not in (None, "public"):
         raise InputError("--privacy: a video is public from the time --at on; leave one of the two out")
-    return PublishSpec.model_validate({"platform": arguments.platform, "account": arguments.account, **given})
+    try:
+        return PublishSpec.model_validate(
+            {"platform": arguments.platform, "account": arguments.account, **given}
+        )
+    except ValidationError as error:
+        raise InputError("\n".join(explain(error, PublishSpec, where="", place=_option_of))) from error
+
+
+def _option_of(detail: Mapping[str, Any]) -> str:
+    """Return the option that gave a key of a post."""
+    return "".join(f"--{str(step).replace('_', '-')}" for step in detail["loc"][:1])
 
 
 def _carry_out(arguments: argparse.Namespace, config: Config, records: Publications) -> list[Publication]:
     from video_pipeline.engine.publish.base import Published
-    from video_pipeline.engine.publish.due import carry_on_due, carry_on_one
+    from video_pipeline.engine.publish.due import carry_on_due, carry_on_unless_held
     from video_pipeline.engine.publish.posts import parse_moment
     from video_pipeline.engine.publish.specs import publisher
     from video_pipeline.engine.publish.states import PublicationState, parse_state
@@ -221,14 +239,14 @@ def _carry_out(arguments: argparse.Namespace, config: Config, records: Publicati
         post = changed.post.model_copy(update={"publish_at": moment})
         return [records.change(arguments.number, post=post)]
     if arguments.verb == "resume":
-        return [carry_on_one(records, records.resume(arguments.number), config)]
+        return [carry_on_unless_held(records, records.resume(arguments.number), config)]
     found = Published(remote_id=arguments.found, url=arguments.url) if arguments.found else None
     return [records.resolve(arguments.number, found)]
 
 
 def _publish_video(arguments: argparse.Namespace, config: Config, records: Publications) -> Publication:
     from video_pipeline.engine.errors import InputError
-    from video_pipeline.engine.publish.due import carry_on_one
+    from video_pipeline.engine.publish.due import carry_on_unless_held
     from video_pipeline.engine.publish.posts import FinishedVideo, add_posts, refusals
     from video_pipeline.engine.publish.specs import check_specs
     from video_pipeline.engine.publish.states import PublicationState
@@ -243,7 +261,7 @@ def _publish_video(arguments: argparse.Namespace, config: Config, records: Publi
     (added,) = add_posts(records, video, [spec], config)
     if added.state is PublicationState.SCHEDULED:
         return added
-    return carry_on_one(records, added, config)
+    return carry_on_unless_held(records, added, config)
 
 
 def _needs_a_person(publication: Publication) -> bool:
@@ -258,10 +276,11 @@ def _publication_line(publication: Publication) -> str:
     due = f"at {when}" if publication.state in ("scheduled", "prepared", "saved", "committed") else ""
     parts = (where, due, publication.error or "")
     told = "  ".join(part for part in parts if part)
-    return (
+    line = (
         f"{publication.number:>5}  {publication.state:<10} {publication.platform}/{publication.account}  "
         f"{publication.post.title}  {told}"
     ).rstrip()
+    return "".join(letter if letter.isprintable() else " " for letter in line)  # titles come from others
 
 
 COMMANDS: dict[str, Command] = {"publish": (_add_publish_options, _publish)}

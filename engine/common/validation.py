@@ -218,6 +218,10 @@ def _allowed(detail: ErrorDetails, model: type[BaseModel], message: str) -> str:
     if kind in _KINDS:
         numbers = _number_range(detail, model) if "number" in _KINDS[kind] else ""
         return f"; allowed: {', '.join(filter(None, (_KINDS[kind], numbers)))}"
+    if kind == "string_pattern_mismatch":
+        return f"; allowed: text that matches {context.get('pattern', '')}"
+    if kind == "string_unicode":
+        return "; allowed: text that UTF-8 can encode"
     if message.startswith("Input should be"):
         return f"; allowed:{message.removeprefix('Input should be')}"
     return f"; {message}"

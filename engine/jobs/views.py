@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from video_pipeline.engine.jobs.messages import EventView, JobView, PublicationView
 from video_pipeline.engine.jobs.model import Job, JobEvent
-from video_pipeline.engine.publish.records import Publication
+from video_pipeline.engine.publish.publication import Publication
 
 PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
 """Details that are published to every subscriber: none that reveals a job's content, messages or paths."""

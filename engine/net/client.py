@@ -63,9 +63,12 @@ class ServiceAnswer:
     body: bytes
 
     def json(self) -> Any:
-        """Return the body as JSON, or None if it is none."""
+        """Return the body as JSON, or None if it is none; half a surrogate pair, which UTF-8 cannot encode, becomes `?`."""
         try:
-            return json.loads(self.body)
+            told = json.loads(self.body)
+            if b"\\u" in self.body or b"\xed" in self.body:  # else there is no surrogate
+                told = json.loads(json.dumps(told, ensure_ascii=False).encode(errors="replace"))
+            return told
         except (ValueError, RecursionError):
             return None
 

@@ -14,7 +14,8 @@ from typing import Final
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import OnSent, PlatformCalls, Published
 from video_pipeline.engine.publish.not_published import NotPublishedError
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.states import ACTIVE, PublicationState
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,19 @@ LONGEST_WAIT_SECONDS: Final = 900.0
 WORKING_SECONDS: Final = 60.0
 """How long a platform that processes a video is left alone: Instagram asks for one question a minute."""
 
+LONGEST_ASKED_SECONDS: Final = 7 * 86_400.0
+"""How long a post waits at most because a platform asks for it: then the platform is asked again."""
+
 GIVE_UP_SECONDS: Final = 3 * 86_400.0
 """How long a platform may be down before a post is held, or its standing counts as unknown."""
 
 _S = PublicationState
+
+
+def is_open(publication: Publication) -> bool:
+    """Return whether a publication is carried on without a person, now or later."""
+    is_unfinished = publication.state is _S.CONFIRMED and not publication.is_complete
+    return publication.state in ACTIVE or is_unfinished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +69,7 @@ class CarryOn:
             return publication
 
     def _is_due(self, publication: Publication) -> bool:
-        is_open = publication.state in ACTIVE or (
-            publication.state is _S.CONFIRMED and not publication.is_complete
-        )
-        return is_open and publication.due_at <= self.records.clock()
+        return is_open(publication) and publication.due_at <= self.records.clock()
 
     def _step(self, publication: Publication, calls: PlatformCalls) -> Publication:
         """Do one step and return the publication in its next state."""
@@ -157,7 +164,7 @@ class CarryOn:
         if not may_wait or (error.kind != "busy" and error.retry_after is None):
             return self._failed(publication, error)
         logger.warning("%s: begins anew: %s", publication.name, error)
-        wait = error.retry_after if error.retry_after is not None else self._wait(publication.failures)
+        wait = self._wait_after(error, publication)
         return self.records.move(publication, _S.PREPARED, failed=True, error=str(error), due_at=now + wait)
 
     def _failed(self, publication: Publication, error: ServiceError) -> Publication:
@@ -166,12 +173,12 @@ class CarryOn:
         now = self.records.clock()
         if error.kind == "denied" and error.retry_after is not None:  # a quota, which is no failure
             return self.records.put_off(
-                publication, until=now + error.retry_after, error=str(error), waits="quota"
+                publication, until=now + self._wait_after(error, publication), error=str(error), waits="quota"
             )
         may_wait = now - (publication.failing_since or now) < GIVE_UP_SECONDS
         is_late = publication.state in (_S.COMMITTED, _S.CONFIRMED)
         if error.kind == "busy" or error.retry_after is not None or (is_late and error.kind == "denied"):
-            wait = error.retry_after if error.retry_after is not None else self._wait(publication.failures)
+            wait = self._wait_after(error, publication)
             if may_wait:
                 return self.records.put_off(publication, until=now + wait, error=str(error))
         if publication.state is _S.COMMITTED:
@@ -181,6 +188,12 @@ class CarryOn:
         if error.kind == "rejected":
             return self.records.move(publication, _S.FAILED, error=str(error))
         return self.records.move(publication, _S.HELD, error=str(error))
+
+    def _wait_after(self, error: ServiceError, publication: Publication) -> float:
+        """Return how long to wait after an error, in seconds: as long as the platform asks for, but not for ever."""
+        if error.retry_after is None:
+            return self._wait(publication.failures)
+        return min(LONGEST_ASKED_SECONDS, error.retry_after)
 
     def _wait(self, failures: int) -> float:
         return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures, 10))

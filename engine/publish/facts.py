@@ -29,7 +29,8 @@ def video_facts(path: Path) -> dict[str, Fact]:
     what the manifest beside the video says. Raises InputError if the file is no video.
     """
     if not path.is_file():
-        raise InputError(f"video {path}: there is no such file")
+        why = "is a folder, and no file" if path.is_dir() else "there is no such file"
+        raise InputError(f"video {path}: {why}")
     facts: dict[str, Fact] = {"file_size": path.stat().st_size}
     layout = read_layout(path)
     try:

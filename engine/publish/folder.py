@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from video_pipeline.engine.common.cache import file_sha256
-from video_pipeline.engine.common.files import sync_file, sync_folder, write_text
+from video_pipeline.engine.common.files import lock_folder, sync_file, sync_folder, write_text
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import (
@@ -33,6 +33,8 @@ POST_FILE: Final = "post.json"
 COPY_BYTES: Final = 1 << 20
 HASH_CHARACTERS: Final = 16
 NAME_CHARACTERS: Final = 80
+NAME_BYTES: Final = 200
+"""Leaves room for the hash and a leading dot: a file system takes names of 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class FolderCalls:
     @staticmethod
     def _named(post: Post) -> Handle:
         title = re.sub(r"[^\w-]+", "-", post.title).strip("-")[:NAME_CHARACTERS]
+        title = title.encode()[:NAME_BYTES].decode(errors="ignore")
         return Handle(fields={"name": "-".join(filter(None, (title, post.sha256[:HASH_CHARACTERS])))})
 
     def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> None:
@@ -69,15 +72,29 @@ class FolderCalls:
         hidden = self._hidden(handle)
         with self._errors():
             hidden.mkdir(exist_ok=True)
-            copy = hidden / post.video.name
-            self._copy(post, copy, on_sent)
-            for more in filter(None, (post.thumbnail, post.subtitles)):
-                shutil.copyfile(more, hidden / more.name)
-                sync_file(hidden / more.name)
-            write_text(
-                hidden / POST_FILE, post.model_dump_json(indent=2, exclude={"video", "options", "mark"})
-            )
-            sync_folder(hidden)
+            with self._alone(hidden):
+                copy = hidden / post.video.name
+                self._copy(post, copy, on_sent)
+                for more in filter(None, (post.thumbnail, post.subtitles)):
+                    shutil.copyfile(more, hidden / more.name)
+                    sync_file(hidden / more.name)
+                write_text(
+                    hidden / POST_FILE, post.model_dump_json(indent=2, exclude={"video", "options", "mark"})
+                )
+                sync_folder(hidden)
+
+    @contextlib.contextmanager
+    def _alone(self, hidden: Path) -> Iterator[None]:
+        """Hold a hidden folder for the block: two accounts may lead to one folder, and two nodes to one share."""
+        try:
+            lock = lock_folder(hidden)
+        except BlockingIOError:
+            raise ServiceError(f"folder: another process writes {hidden}", kind="busy") from None
+        try:
+            yield
+        finally:
+            if lock is not None:
+                os.close(lock)
 
     def _copy(self, post: Post, copy: Path, on_sent: OnSent) -> None:
         with post.video.open("rb") as source, copy.open("ab") as target:
@@ -103,7 +120,8 @@ class FolderCalls:
         target = self._target(handle)
         with self._errors():
             try:
-                self._hidden(handle).rename(target)
+                with self._alone(self._hidden(handle)):
+                    self._hidden(handle).rename(target)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise

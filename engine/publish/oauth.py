@@ -75,6 +75,8 @@ class Grant(BaseModel):
 def read_app(file: Path, platform: OauthPlatform = "google") -> OauthApp:
     """Return the app of a client file; raise InputError that shows nothing of its content."""
     rules = OAUTH_RULES[platform]
+    if not file.is_file():
+        raise InputError(f"--client {file}: there is no such file; {rules.file_words}")
     try:
         found = read_document(file, "json")
     except DocumentError:

@@ -10,14 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.common.validation import explain
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Post
 from video_pipeline.engine.publish.facts import Fact, video_facts
+from video_pipeline.engine.publish.publication import Publication
 from video_pipeline.engine.publish.read_bytes import settled_mark
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.rules import Reason, check_facts
 from video_pipeline.engine.publish.specs import publisher, rules_for
 from video_pipeline.engine.publish.texts import post_texts, read_metadata
@@ -163,10 +167,10 @@ def parse_moment(text: str, zone: str | None) -> datetime:
     """Return a time in UTC; raise InputError that says what is allowed."""
     try:
         spec = PublishSpec.model_validate({"platform": PUBLISHERS.names[0], "at": text, "zone": zone})
-    except ValueError as error:
+    except ValidationError as error:
         raise InputError(
             f"time: got {text!r}{f' in {zone!r}' if zone else ''}; give one such as 2027-01-31T18:00+01:00, or "
-            "2027-01-31T18:00 with a zone such as Europe/Berlin"
+            f"2027-01-31T18:00 with a zone such as Europe/Berlin ({'; '.join(explain(error, PublishSpec, where=''))})"
         ) from error
     assert spec.moment is not None
     return spec.moment

@@ -7,20 +7,20 @@ publication on and a killed one holds none. The file has handles, which are secr
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Handle, Post, Published
+from video_pipeline.engine.publish.publication import COLUMNS, DamagedRowError, Publication, publication_of
 from video_pipeline.engine.publish.schema import DUE, PublicationsError, open_records
 from video_pipeline.engine.publish.states import (
     CHANGEABLE,
@@ -32,14 +32,17 @@ from video_pipeline.engine.publish.states import (
 if sys.platform != "win32":
     import fcntl
 
+logger = logging.getLogger(__name__)
+
 RECORDS_FILE: Final = "publications.sqlite3"
 DAY_SECONDS: Final = 86_400.0
+LARGEST_NUMBER: Final = (1 << 63) - 1
+"""SQLite's largest integer."""
+
+DAMAGED_SECONDS: Final = 3600.0
+"""How long a row that cannot be read is left alone."""
 
 WaitsFor = Literal["processing", "quota"]
-_COLUMNS: Final = (
-    "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, files, is_complete, "
-    "failures, failing_since, committed_at, error, due_at, created_at, updated_at"
-)
 
 
 def publications_path(config: Config) -> Path:
@@ -49,58 +52,6 @@ def publications_path(config: Config) -> Path:
 
 class PublicationConflictError(InputError):
     """The publication's state does not allow what was asked, or another process works on it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """One video on one account. Times are in seconds since 1970; `due_at` is when it is carried on next."""
-
-    number: int
-    platform: str
-    account: str
-    owner: str
-    job_id: str | None
-    state: PublicationState
-    post: Post
-    handle: Handle | None
-    published: Published | None
-    is_complete: bool
-    failures: int
-    failing_since: float | None
-    committed_at: float | None
-    error: str | None
-    due_at: float
-    created_at: float
-    updated_at: float
-
-    @property
-    def name(self) -> str:
-        """What errors and logs call it."""
-        return f"publication {self.number} ({self.platform}, account {self.account})"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what people and programs may see: all but the handle."""
-        return {
-            "number": self.number,
-            "platform": self.platform,
-            "account": self.account,
-            "job_id": self.job_id,
-            "state": str(self.state),
-            "title": self.post.title,
-            "video": str(self.post.video),
-            "sha256": self.post.sha256,
-            "publish_at": self.post.publish_at.isoformat() if self.post.publish_at else None,
-            "due_at": _iso_time(self.due_at),
-            "remote_id": self.published.remote_id if self.published else None,
-            "url": self.published.url if self.published else None,
-            "note": self.published.note if self.published else None,
-            "files": dict(self.published.files) if self.published else {},
-            "is_complete": self.is_complete,
-            "failures": self.failures,
-            "error": self.error,
-            "created_at": _iso_time(self.created_at),
-            "updated_at": _iso_time(self.updated_at),
-        }
 
 
 class Publications:
@@ -135,8 +86,11 @@ class Publications:
             raise PublicationsError(f"{self.path}: cannot be written: {error}") from error
 
     def _select(self, where: str, values: Sequence[Any] = ()) -> list[Publication]:
-        found = self._rows(f"SELECT {_COLUMNS} FROM publications {where}", values)
-        return [_publication_of(row) for row in found]
+        found = self._rows(f"SELECT {COLUMNS} FROM publications {where}", values)
+        try:
+            return [publication_of(row) for row in found]
+        except DamagedRowError as error:
+            raise PublicationsError(f"{self.path}: {error}") from error
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         try:
@@ -146,7 +100,7 @@ class Publications:
 
     def get(self, number: int) -> Publication:
         """Return a publication; raise InputError if there is none of this number."""
-        found = self._select("WHERE number = ?", (number,))
+        found = self._select("WHERE number = ?", (number,)) if 0 < number <= LARGEST_NUMBER else []
         if not found:
             raise InputError(f"publication: got {number}; there is none of this number")
         return found[0]
@@ -179,9 +133,35 @@ class Publications:
         )
         return {row[0] for row in rows}
 
+    def needed_videos(self) -> set[Path]:
+        """Return the videos of publications that are neither cancelled nor confirmed with all that belongs to them."""
+        rows = self._rows(
+            "SELECT DISTINCT json_extract(post, '$.video') FROM publications "
+            "WHERE state != 'cancelled' AND NOT (state = 'confirmed' AND is_complete)"
+        )
+        return {Path(row[0]) for row in rows if row[0]}
+
     def due(self, *, now: float, limit: int = 100) -> list[Publication]:
-        """Return publications that are to be carried on by now, those longest due first."""
-        return self._select(f"WHERE {DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?", (now, limit))
+        """Return publications that are to be carried on by now, those longest due first.
+
+        Rows that cannot be read are logged and left alone for an hour, so that they hold up no other.
+        """
+        rows = self._rows(
+            f"SELECT {COLUMNS} FROM publications WHERE {DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?",
+            (now, limit),
+        )
+        found = []
+        for row in rows:
+            try:
+                found.append(publication_of(row))
+            except DamagedRowError as error:
+                logger.error("%s: %s", self.path, error)
+                with self._changing() as db:
+                    db.execute(
+                        "UPDATE publications SET due_at = ? WHERE number = ?",
+                        (now + DAMAGED_SECONDS, row["number"]),
+                    )
+        return found
 
     def next_due(self) -> float | None:
         """Return when the next publication is due, in seconds since 1970; None if none is open."""
@@ -225,7 +205,7 @@ class Publications:
                 )
             elif stored.state in REOPENED - {PublicationState.HELD}:
                 db.execute(
-                    "UPDATE publications SET state = ?, post = ?, owner = ?, job_id = ?, due_at = ?, handle = NULL, "
+                    "UPDATE publications SET state = ?, post = ?, owner = ?, job_id = coalesce(?, job_id), due_at = ?, handle = NULL, "
                     "failures = 0, failing_since = NULL, error = NULL, updated_at = ? WHERE number = ?",
                     (
                         str(state),
@@ -447,13 +427,19 @@ class Publications:
 
     @contextmanager
     def claim(self, number: int) -> Iterator[None]:
-        """Hold a publication for the block; raise PublicationConflictError if another process or thread holds it."""
+        """Hold a publication for the block; raise PublicationConflictError if another process or thread holds it.
+
+        Raises PublicationsError if the folder of the locks cannot be used.
+        """
         if sys.platform == "win32":
             yield
             return
         folder = self.path.with_name(f"{self.path.name}-claims")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise PublicationsError(f"{folder}: cannot be used: {error.strerror}") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -464,33 +450,3 @@ class Publications:
             yield
         finally:
             os.close(descriptor)
-
-
-def _iso_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def _publication_of(row: sqlite3.Row) -> Publication:
-    published = None
-    if row["remote_id"] is not None:
-        files = json.loads(row["files"]) if row["files"] else {}
-        published = Published(remote_id=row["remote_id"], url=row["url"], note=row["note"], files=files)
-    return Publication(
-        number=row["number"],
-        platform=row["platform"],
-        account=row["account"],
-        owner=row["owner"],
-        job_id=row["job_id"],
-        state=PublicationState(row["state"]),
-        post=Post.model_validate_json(row["post"]),
-        handle=Handle.model_validate(json.loads(row["handle"])) if row["handle"] else None,
-        published=published,
-        is_complete=bool(row["is_complete"]),
-        failures=row["failures"],
-        failing_since=row["failing_since"],
-        committed_at=row["committed_at"],
-        error=row["error"],
-        due_at=row["due_at"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.common.documents import read_document
+from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.facts import HASHTAG, MENTION, tags_length, text_facts
 from video_pipeline.engine.publish.rules import PlatformRule, platform_table
@@ -44,7 +44,10 @@ def read_metadata(video: Path) -> Mapping[str, Any]:
     beside = video.with_name(f"{video.stem}.metadata.json")
     if not beside.exists():
         return {}
-    found = read_document(beside, "json")
+    try:
+        found = read_document(beside, "json")
+    except DocumentError as error:
+        raise InputError(f"metadata: {error}") from error
     if not isinstance(found, Mapping):
         raise InputError(f"{beside}: is no object; it must be as a render writes it")
     return found

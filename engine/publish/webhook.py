@@ -31,6 +31,8 @@ from video_pipeline.engine.publish.base import (
 
 SECRET_VARIABLE: Final = "PUBLISH_WEBHOOK_SECRET"
 ID_CHARACTERS: Final = 32
+ID_LENGTH: Final = 256
+URL_LENGTH: Final = 2048
 
 
 class Unmetered:
@@ -123,8 +125,19 @@ def _published_by(answer: ServiceAnswer, message_id: str) -> Published:
     """Return the receiver's own id and URL of the post if its answer has them."""
     body = answer.json()
     told = body if isinstance(body, Mapping) else {}
-    url = told.get("url")
-    return Published(remote_id=str(told.get("id") or message_id), url=url if isinstance(url, str) else None)
+    said, url = told.get("id"), told.get("url")
+    remote_id = str(said) if isinstance(said, str | int) and not isinstance(said, bool) else ""
+    shown = url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
+    return Published(
+        remote_id=storable(remote_id)[:ID_LENGTH] or message_id,
+        url=None if shown is None else storable(shown)[:URL_LENGTH],
+    )
+
+
+def storable(text: str) -> str:
+    """Return a receiver's text without what UTF-8 cannot encode and without control characters."""
+    clean = text.encode(errors="ignore").decode()
+    return "".join(letter for letter in clean if letter.isprintable())
 
 
 def _connect_webhook(config: Config, account: str) -> WebhookCalls:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -16,6 +16,9 @@ from video_pipeline.engine.common.publishers import (
     PublisherName,
 )
 from video_pipeline.engine.story.fields import StoryPart, Text
+
+MOMENT_YEARS: Final = (1970, 9998)
+"""The years of a post's time: those of which every zone's clock can be told, with a day to spare."""
 
 
 def _written_moment(value: Any) -> Any:
@@ -73,9 +76,20 @@ class PublishSpec(StoryPart):
             raise ValueError("`at` has neither an offset nor a `zone`")
         if self.at is not None and self.at.tzinfo is not None and self.zone is not None:
             raise ValueError("`at` has an offset already; leave `zone` out")
+        self._check_year()
         if self.platform == "youtube" and self.at is not None and self.privacy not in (None, "public"):
             raise ValueError("`privacy` is public from the time `at` on; leave one of the two out")
         return self
+
+    def _check_year(self) -> None:
+        try:
+            is_near = self.moment is None or MOMENT_YEARS[0] <= self.moment.year <= MOMENT_YEARS[1]
+        except OverflowError:
+            is_near = False
+        if not is_near:
+            raise ValueError(
+                f"`at`: got {self.at}; allowed: a time in the years {MOMENT_YEARS[0]} to {MOMENT_YEARS[1]}"
+            )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -85,7 +99,10 @@ class PublishSpec(StoryPart):
 
     @property
     def moment(self) -> datetime | None:
-        """The time in UTC, None for at once. Of an hour that a change of clocks repeats, it is the first."""
+        """The time in UTC, None for at once. Of an hour that a change of clocks repeats, it is the first.
+
+        A time that a change of clocks skips is as long after the change as it is after the hour before it.
+        """
         if self.at is None:
             return None
         at = self.at if self.zone is None else self.at.replace(tzinfo=ZoneInfo(self.zone))

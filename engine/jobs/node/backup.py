@@ -21,6 +21,7 @@ import sqlite3
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -113,6 +114,9 @@ def make_backup(config: Config, target: Path) -> BackupSummary:
         raise InputError(f"node.state_path: {folders.state} has no ledger; name the node's configuration")
     if target.is_dir():
         raise InputError(f"backup: {target} is a folder; name a file")
+    for place in filter(None, (folders.state, config.node.keys_path)):
+        if target.resolve().is_relative_to(place.resolve()):
+            raise InputError(f"backup: {target} is in {place}, which it backs up; name a file elsewhere")
     try:
         _remove_old_snapshots(folders.state)
         with tempfile.TemporaryDirectory(prefix=SNAPSHOT_PREFIX, dir=folders.state) as name:
@@ -156,7 +160,22 @@ def _take_snapshot(folders: Folders, config: Config, snapshot: Path) -> None:
     for name in SECRET_FOLDERS:
         source = config.node.keys_path if name == "keys" and config.node.keys_path else folders.state / name
         if source.is_dir():
-            shutil.copytree(source, snapshot / name, ignore=shutil.ignore_patterns(".*"))
+            _copy_secrets(source, snapshot / name)
+
+
+def _copy_secrets(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))
+    except shutil.Error as error:
+        place, _, why = error.args[0][0]
+        raise BackupError(f"backup: {place}: cannot be read: {why}") from error
+    for path in target.rglob("*"):
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise BackupError(
+                f"backup: {source}: has a name that is not UTF-8: {path.name!r}; rename it"
+            ) from None
 
 
 def _keep_inbox(inbox: Path, target: Path) -> None:
@@ -249,11 +268,21 @@ def restore_backup(config: Config, source: Path) -> BackupSummary:
         raise InputError(
             f"node.state_path: {state} is not empty; move it away, or restore into another folder"
         )
-    if config.node.keys_path is not None and config.node.keys_path.is_dir():
+    if source.is_dir():
+        raise InputError(f"backup {source}: is a folder; name the file that `backup` wrote")
+    if os.path.ismount(state):
+        raise InputError(
+            f"node.state_path: {state} is the place of a mounted disk, which the restored folder cannot replace; name a folder "
+            "on that disk"
+        )
+    if config.node.keys_path is not None:
+        there = config.node.keys_path.is_dir()
         logger.warning(
-            "node.keys_path: %s exists and is left as it is; the backup's keys are in %s",
+            "node.keys_path: %s %s; the backup's keys are in %s%s",
             config.node.keys_path,
+            "exists and is left as it is" if there else "is not there",
             state / "keys",
+            "" if there else ": move them before the node starts, or it makes new ones",
         )
     state.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -280,7 +309,7 @@ def _extract(source: Path, target: Path) -> _Index:
             members = iter(archive)
             index = _read_index(archive, next(members, None), source)
             found = {member.name for member in _extracted(archive, members, index, target, source)}
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         if isinstance(error, OSError) and not isinstance(error, tarfile.TarError | EOFError):
             is_missing = isinstance(error, FileNotFoundError) and error.filename == str(source)
             if not is_missing and error.errno is not None:

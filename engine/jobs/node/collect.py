@@ -21,7 +21,8 @@ from video_pipeline.engine.jobs.views import event_view, job_view
 from video_pipeline.engine.notify.alerts import AlertBook
 from video_pipeline.engine.notify.outbox import NewNote, Outbox, OutboxError, outbox_path
 from video_pipeline.engine.notify.targets import alert_targets, event_targets
-from video_pipeline.engine.publish.records import Publication, Publications, publications_path
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications, publications_path
 
 PAGE: Final = 200
 LEDGER: Final = "ledger"

@@ -61,15 +61,17 @@ class StorageUse:
 def finished_folders(config: Config, folders: Folders) -> tuple[FinishedFolder, ...]:
     """Return the folders of this node's finished jobs, oldest first.
 
-    One may be deleted if its posts are all confirmed, or whatever it is with storage.deletable: finished. Folders of jobs
+    One may be deleted if its posts are all confirmed, those that were made by hand from its video too, or whatever it is with storage.deletable: finished. Folders of jobs
     that the ledger does not know belong to others, unless they were published from here.
     """
     delivered: set[str] = set()
+    needed: set[Path] = set()
     path = publications_path(config)
     if path.exists():
         records = Publications(path)
         try:
             delivered = records.delivered_jobs()
+            needed = {video.parent for video in records.needed_videos()}
         finally:
             records.close()
     found = []
@@ -79,7 +81,10 @@ def finished_folders(config: Config, folders: Folders) -> tuple[FinishedFolder, 
             is_own = job is not None and job.status is JobStatus.COMPLETED
             if not is_own and folder.name not in delivered:
                 continue
-            is_delivered = folder.name in delivered or (is_own and config.storage.deletable == "finished")
+            is_needed = folder.resolve() in needed
+            is_delivered = (folder.name in delivered and not is_needed) or (
+                is_own and config.storage.deletable == "finished"
+            )
             found.append(
                 FinishedFolder(
                     job_id=folder.name,

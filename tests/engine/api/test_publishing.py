@@ -139,3 +139,24 @@ def test_wrong_accounts_credentials_and_videos_are_named(tmp_path: Path) -> None
         asyncio.run(publisher.upload(a_video(tmp_path), {"at": "2101-01-01T00:00", "zone": "Mars"}))
     with pytest.raises(TypeError, match=r"target_platforms.*a list of names"):
         asyncio.run(PublishingManager(config).publish_video({}, 7))  # type: ignore[arg-type]
+
+
+def test_calls_at_the_same_time_publish_once_and_none_of_them_is_an_error(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "default")
+    video = a_video(tmp_path)
+
+    async def publish_often() -> list[dict[str, dict[str, Any]]]:
+        manager = PublishingManager(config)
+        names = ["folder", "folder/default"]
+        return await asyncio.gather(*(manager.publish_video(video, names) for _ in range(5)))
+
+    said = {answer["status"] for answers in asyncio.run(publish_often()) for answer in answers.values()}
+    assert said <= {"published", "pending"}, said
+    assert "published" in said
+    assert len(list((tmp_path / "default").iterdir())) == 1
+
+
+@pytest.mark.parametrize("value", ["false", 1, "yes"])
+def test_a_flag_that_is_not_true_or_false_is_refused(tmp_path: Path, value: object) -> None:
+    with pytest.raises(ConfigError, match=r"folder_enabled: got .*; allowed: True or False"):
+        PublishingManager({**config_of(tmp_path, "default"), "folder_enabled": value})

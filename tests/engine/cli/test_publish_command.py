@@ -98,6 +98,22 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
         (("CLIP", "--platform", "folder", "--at", "soon"), "time: got 'soon'; give one such as"),
+        (
+            ("CLIP", "--platform", "folder", "--account", "a b"),
+            "--account: got 'a b'; allowed: text that matches ^[A-Za-z0-9]",
+        ),
+        (
+            ("CLIP", "--platform", "folder", "--zone", "UTC"),
+            "--zone: got 'UTC'; it is of no use without --at",
+        ),
+        (
+            ("CLIP", "--platform", "folder", "--at", "2027-01-01T00:00", "--zone", "Mars/Base"),
+            "zone: got 'Mars/Base'; allowed: the name of a time zone",
+        ),
+        (("CLIP", "--platform", "folder", "--at", "9999-12-31T23:59:59-14:00"), "in the years 1970 to 9998"),
+        (("CLIP", "--platform", "folder", "--at", "0001-01-01T00:00:00+14:00"), "in the years 1970 to 9998"),
+        (("show", "99999999999999999999"), "got 99999999999999999999; there is none of this number"),
+        ((".", "--platform", "folder"), "video .: is a folder, and no file"),
         (("missing.mp4", "--platform", "folder"), "video missing.mp4: there is no such file"),
         (("show", "7"), "publication: got 7; there is none of this number"),
         (("list", "--state", "done"), "state: got 'done'; allowed: scheduled, prepared"),
@@ -186,3 +202,26 @@ def test_a_look_at_publications_makes_no_state_folder(place: Path) -> None:
     assert "publication: got 3; there is none of this number" in run("publish", "show", "3", *config).stderr
     settings = yaml.safe_load((place / "node.yaml").read_text())["video_pipeline"]
     assert not (place / settings["node"]["state_path"]).exists()
+
+
+@pytest.mark.parametrize("content", ['{"title": "x", ', "", "[1, 2]", "\ufeff{"])
+@pytest.mark.parametrize("command", ["publish", "validate"])
+def test_a_damaged_metadata_file_is_named(place: Path, command: str, content: str) -> None:
+    (place / "clip.metadata.json").write_text(content)
+    platform = "folder" if command == "publish" else "reels"
+    done = run(command, place / "clip.mp4", "--platform", platform, "--config", place / "node.yaml")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "clip.metadata.json" in done.stderr
+
+
+def test_a_title_of_several_lines_with_codes_of_a_terminal_is_shown_on_one_line_without_them(
+    place: Path,
+) -> None:
+    (place / "clip.metadata.json").write_text(json.dumps({"title": "A\x1b[31m light\nand a door"}))
+    run("publish", place / "clip.mp4", "--platform", "folder", "--config", place / "node.yaml")
+    for verb in (("list",), ("show", "1")):
+        done = run("publish", *verb, "--config", place / "node.yaml")
+        assert done.returncode == 0
+        assert "\x1b" not in done.stdout
+    assert "A [31m light and a door" in run("publish", "list", "--config", place / "node.yaml").stdout

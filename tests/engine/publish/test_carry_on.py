@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
 import random
 import shutil
+import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +20,15 @@ import pytest
 from tests.support.kill_points import killed_before_line
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import Handle, OnSent, Post, Published, Standing
-from video_pipeline.engine.publish.carry_on import GIVE_UP_SECONDS, WORKING_SECONDS, CarryOn
-from video_pipeline.engine.publish.folder import FolderCalls
-from video_pipeline.engine.publish.records import (
-    Publication,
-    PublicationConflictError,
-    Publications,
+from video_pipeline.engine.publish.carry_on import (
+    GIVE_UP_SECONDS,
+    LONGEST_ASKED_SECONDS,
+    WORKING_SECONDS,
+    CarryOn,
 )
+from video_pipeline.engine.publish.folder import FolderCalls
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import PublicationConflictError, Publications
 from video_pipeline.engine.publish.schema import PublicationsError
 from video_pipeline.engine.publish.states import PublicationState
 
@@ -457,3 +463,46 @@ def test_a_quota_is_waited_out_however_long_that_takes(stage: Stage) -> None:
     stage.run_until(S.CONFIRMED)
     assert stage.platform.shown == 1
     assert stage.clock[0] - 1_800_000_000 > 2 * GIVE_UP_SECONDS
+
+
+def test_a_platform_that_asks_to_wait_for_ever_is_asked_again(stage: Stage) -> None:
+    stage.platform.answers["prepare"] = [ServiceError("scripted: later", kind="busy", retry_after=1e300)]
+    assert stage.run().due_at == stage.clock[0] + LONGEST_ASKED_SECONDS
+    assert stage.run_until(S.CONFIRMED).state is S.CONFIRMED
+
+
+@pytest.mark.parametrize("title", ["光" * 100, "😀" * 100, "ก็" * 90, "a" * 300, "../..", "\x00\n"])
+def test_any_title_makes_the_name_of_a_folder(tmp_path: Path, title: str) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    records = ready(tmp_path / "state", a_post(tmp_path).model_copy(update={"title": title}))
+    assert CarryOn(records=records).run(1, FolderCalls(share)).state is S.CONFIRMED
+    assert [path.parent for path in posts_of(share)] == [share]
+    records.close()
+
+
+def test_processes_that_publish_for_two_accounts_into_one_folder_leave_one_whole_post(tmp_path: Path) -> None:
+    share, accounts = tmp_path / "share", [f"account{number}" for number in range(4)]
+    share.mkdir()
+    post = a_post(tmp_path, b"video" * 400_000)
+    records = Publications(tmp_path / "state" / "publications.sqlite3")
+    for account in accounts:
+        records.add(post, platform="folder", account=account)
+    records.close()
+    children = []
+    for number in range(1, len(accounts) + 1):
+        if (child := os.fork()) == 0:
+            try:
+                records = Publications(
+                    tmp_path / "state" / "publications.sqlite3", clock=itertools.count(2e9, 20.0).__next__
+                )
+                while CarryOn(records=records).run(number, FolderCalls(share)).state is not S.CONFIRMED:
+                    time.sleep(0.01)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(accounts)
+    (found,) = share.iterdir()
+    assert hashlib.sha256((found / post.video.name).read_bytes()).hexdigest() == post.sha256

@@ -43,7 +43,8 @@ from video_pipeline.engine.publish.instagram import InstagramCalls, container_fi
 from video_pipeline.engine.publish.instagram_errors import is_failure, meta_fault, meta_wait
 from video_pipeline.engine.publish.meta_login import MetaAccount
 from video_pipeline.engine.publish.posts import FinishedVideo, post_of
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.specs import check_specs, rules_for
 from video_pipeline.engine.publish.states import PublicationState
 from video_pipeline.engine.story.publish import PublishSpec

@@ -18,7 +18,8 @@ from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.publish.base import Post, Published
 from video_pipeline.engine.publish.carry_on import CarryOn
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.s3 import PART_BYTES, S3Calls, part_bytes
 from video_pipeline.engine.publish.specs import connect_account
 from video_pipeline.engine.publish.states import PublicationState

@@ -18,7 +18,8 @@ from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.publish.base import PlatformCalls
 from video_pipeline.engine.publish.carry_on import CarryOn
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.specs import connect_account
 from video_pipeline.engine.publish.states import PublicationState
 
@@ -31,6 +32,7 @@ class Receiver(Vendor):
     def __init__(self) -> None:
         self.posts: dict[str, dict[str, Any]] = {}
         self.status = HTTPStatus.OK
+        self.said: bytes | None = None
 
     def is_work(self, asked: Asked) -> bool:
         return True
@@ -41,8 +43,8 @@ class Receiver(Vendor):
         except standardwebhooks.WebhookVerificationError as error:
             return Answer(403, "application/json", json.dumps({"error": str(error)}).encode()), 0
         self.posts[asked.headers["webhook-id"]] = body
-        said = {"id": f"post{len(self.posts)}", "url": "https://example.org/1"}
-        return Answer(int(self.status), "application/json", json.dumps(said).encode()), 0
+        said = json.dumps({"id": f"post{len(self.posts)}", "url": "https://example.org/1"}).encode()
+        return Answer(int(self.status), "application/json", said if self.said is None else self.said), 0
 
     def throttled(self, headers: dict[str, str]) -> Answer:
         return Answer(429, "application/json", b"{}", headers)
@@ -132,3 +134,31 @@ def test_a_wrong_account_is_refused_with_its_key(receiver: ServiceFake, tmp_path
         connect_account(config, platform="webhook", account="default")
     with pytest.raises(ConfigError, match="account of webhook: got 'second'; set up: default"):
         connect_account(config, platform="webhook", account="second")
+
+
+@pytest.mark.parametrize(
+    ("said", "remote_id", "url"),
+    [
+        (b'{"id": "a\\ud800b", "url": "https://h.example/\\ud800"}', "a?b", "https://h.example/?"),
+        (b'{"id": "a\xed\xa0\x80b\\u0000"}', "a?b", None),
+        (b'{"id": {"a": 1}, "url": "javascript:alert(1)"}', "post-", None),
+        (b'{"id": true, "url": ["https://h.example"]}', "post-", None),
+        (b'{"id": 7, "url": null}', "7", None),
+        (b'{"id": "' + b"x" * 5000 + b'"}', "x" * 256, None),
+        (b"[1]", "post-", None),
+        (b"<html>", "post-", None),
+        (b"", "post-", None),
+    ],
+)
+def test_any_answer_of_a_receiver_that_took_a_post_can_be_stored(
+    receiver: ServiceFake, tmp_path: Path, said: bytes, remote_id: str, url: str | None
+) -> None:
+    assert isinstance(receiver.vendor, Receiver)
+    receiver.vendor.said = said
+    found = published(receiver, tmp_path)
+    assert found.state is PublicationState.CONFIRMED
+    assert found.published is not None
+    assert found.published.remote_id.startswith(remote_id)
+    assert len(found.published.remote_id) <= 256
+    assert found.published.url == url
+    assert len(receiver.vendor.posts) == 1

@@ -33,7 +33,8 @@ from video_pipeline.engine.publish.base import Post
 from video_pipeline.engine.publish.carry_on import CarryOn
 from video_pipeline.engine.publish.oauth import Grant, read_app
 from video_pipeline.engine.publish.posts import FinishedVideo, post_of
-from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications
 from video_pipeline.engine.publish.specs import check_specs
 from video_pipeline.engine.publish.states import PublicationState
 from video_pipeline.engine.publish.youtube import YoutubeCalls, youtube_calls

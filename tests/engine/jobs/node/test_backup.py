@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 import random
 import sqlite3
 import tarfile
@@ -17,6 +19,7 @@ import pytest
 
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.command import run
+from tests.support.disks import small_disk
 from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story, wait_until
 from tests.support.kill_points import killed_before_line
 from tests.support.samples import picture
@@ -25,7 +28,7 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.node.backup import make_backup, restore_backup
+from video_pipeline.engine.jobs.node.backup import BackupError, make_backup, restore_backup
 from video_pipeline.engine.notify.outbox import OUTBOX_FILE, Outbox
 from video_pipeline.engine.publish.records import RECORDS_FILE, Publications, publications_path
 from video_pipeline.engine.publish.states import PublicationState
@@ -257,6 +260,88 @@ def test_wrong_places_are_named(tmp_path: Path) -> None:
         make_backup(config, tmp_path)
     with pytest.raises(InputError, match="has no ledger; name the node's configuration"):
         make_backup(elsewhere(config, tmp_path / "other"), tmp_path / "c.tar.gz")
+    with pytest.raises(InputError, match="is a folder; name the file that `backup` wrote"):
+        restore_backup(elsewhere(config, tmp_path / "other"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["b.tar.gz", "keys/b.tar.gz", "ledger.sqlite3", "link/b.tar.gz"])
+def test_a_backup_is_not_written_into_what_it_backs_up(tmp_path: Path, name: str) -> None:
+    config = a_state(tmp_path)
+    state = Folders.of(config).state
+    (tmp_path / "link").symlink_to(state)
+    target = tmp_path / name if name.startswith("link") else state / name
+    before = contents(state)
+    with pytest.raises(InputError, match="which it backs up; name a file elsewhere"):
+        make_backup(config, target)
+    assert contents(state) == before
+    with Ledger(Folders.of(config).ledger) as ledger:
+        assert len(ledger.jobs.page()) == 2
+
+
+def test_a_folder_of_keys_elsewhere_takes_no_backup_and_is_said_to_be_missing_after_a_restore(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = a_state(tmp_path).override("node", keys_path=tmp_path / "keys")
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "node.key").write_text("secret")
+    with pytest.raises(InputError, match="which it backs up"):
+        make_backup(config, tmp_path / "keys" / "b.tar.gz")
+    make_backup(config, tmp_path / "b.tar.gz")
+    other = elsewhere(config, tmp_path / "other").override("node", keys_path=tmp_path / "absent")
+    restore_backup(other, tmp_path / "b.tar.gz")
+    assert f"{tmp_path}/absent is not there; the backup's keys are in {tmp_path}/other/keys" in caplog.text
+    assert (tmp_path / "other" / "keys" / "node.key").read_text() == "secret"
+
+
+@pytest.mark.parametrize("name", ["link", "pipe", "byte"])
+def test_a_file_among_the_keys_that_cannot_be_restored_is_named_when_it_is_backed_up(
+    tmp_path: Path, name: str
+) -> None:
+    config = a_state(tmp_path)
+    keys = Folders.of(config).state / "keys"
+    if name == "link":
+        (keys / name).symlink_to(tmp_path / "nothing")
+    elif name == "pipe":
+        os.mkfifo(keys / name)
+    else:
+        (keys / f"{name}\udcff").write_text("secret")
+    with pytest.raises(BackupError, match=rf"keys/{name}: cannot be read|not UTF-8: '{name}.udcff'"):
+        make_backup(config, tmp_path / "b.tar.gz")
+    assert not (tmp_path / "b.tar.gz").exists()
+
+
+def test_a_place_where_a_disk_is_mounted_is_named(tmp_path: Path) -> None:
+    config = a_state(tmp_path)
+    make_backup(config, tmp_path / "b.tar.gz")
+    with small_disk(tmp_path / "disk", megabytes=4) as disk:
+        with pytest.raises(InputError, match="a mounted disk, which the restored folder cannot replace"):
+            restore_backup(elsewhere(config, disk), tmp_path / "b.tar.gz")
+        restore_backup(elsewhere(config, disk / "state"), tmp_path / "b.tar.gz")
+
+
+def test_an_archive_with_any_byte_changed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    config = a_state(tmp_path)
+    (Folders.of(config).state / "keys" / "many").write_bytes(random.Random(1).randbytes(100_000))
+    make_backup(config, tmp_path / "b.tar.gz")
+    whole = (tmp_path / "b.tar.gz").read_bytes()
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    place = tmp_path / "place"
+    place.mkdir()
+    for _ in range(60):
+        broken = bytearray(whole)
+        broken[chance.randrange(20, len(whole))] ^= 1 << chance.randrange(8)
+        (tmp_path / "x.tar.gz").write_bytes(broken)
+        with pytest.raises(InputError):
+            restore_backup(elsewhere(config, place / "other"), tmp_path / "x.tar.gz")
+        assert list(place.iterdir()) == []
+    raw = gzip.decompress(whole)
+    head = gzip.compress(raw[: len(raw) // 2])
+    reserved = gzip.compress(b"")[:10] + b"\x07"  # a kind of block that Deflate has not: zlib's own error
+    (tmp_path / "x.tar.gz").write_bytes(head + reserved)
+    with pytest.raises(InputError, match="is damaged or no backup"):
+        restore_backup(elsewhere(config, place / "other"), tmp_path / "x.tar.gz")
 
 
 def test_a_restore_killed_before_any_line_leaves_a_whole_folder_or_none(tmp_path: Path) -> None:

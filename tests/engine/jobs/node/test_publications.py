@@ -24,7 +24,8 @@ from video_pipeline.engine.jobs.messages import JobView, Submit
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.wire import RequestError
-from video_pipeline.engine.publish.records import Publication, Publications, publications_path
+from video_pipeline.engine.publish.publication import Publication
+from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.states import PublicationState
 
 

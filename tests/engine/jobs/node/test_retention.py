@@ -23,6 +23,8 @@ from video_pipeline.engine.jobs.node.retention import (
     to_delete,
 )
 from video_pipeline.engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.publish.due import carry_on_due
+from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.states import PublicationState
 from video_pipeline.engine.storage.local import RESULT
 
@@ -102,6 +104,40 @@ def test_a_published_video_is_deleted_when_it_is_old_and_another_is_kept(
     with RunningNode(anything) as node:
         turn_until(node, lambda: not folders.published(kept).exists(), what="the node that prunes by itself")
         turn_until(node, lambda: node.retention.deleted_videos == 1, what="its count")
+
+
+def test_a_video_that_somebody_posts_by_hand_is_kept_until_that_post_is_published(
+    tmp_path: Path, session_cache: Path
+) -> None:
+    config = config_of(tmp_path, session_cache).override("storage", keep_output_days=1.0)
+    folders = Folders.of(config)
+    (job,) = rendered(config, {**tiny_story("shown"), "publish": [{"platform": "folder"}]})
+    old = time.time() - 2 * DAY_SECONDS
+    os.utime(folders.published(job) / RESULT, (old, old))
+    records = Publications(publications_path(config))
+    (done,) = records.listed()
+    later = records.add(done.post, platform="folder", account="archive", due_at=time.time() + DAY_SECONDS)
+    assert later.job_id is None
+    assert prune_videos(config, folders, now=time.time()) == ()
+    records.change(later.number, due_at=time.time() - 1)
+    assert [each.state for each in carry_on_due(records, config)] == [PublicationState.CONFIRMED]
+    records.close()
+    assert [each.job_id for each in prune_videos(config, folders, now=time.time())] == [job]
+
+
+def test_a_post_that_is_taken_up_again_by_hand_stays_one_of_its_job(
+    tmp_path: Path, session_cache: Path
+) -> None:
+    config = config_of(tmp_path, session_cache)
+    (job,) = rendered(config, {**tiny_story("shown"), "publish": [{"platform": "folder"}]})
+    records = Publications(publications_path(config))
+    (done,) = records.listed()
+    second = records.add(done.post, platform="folder", account="second", job_id=job, due_at=time.time() + 99)
+    records.cancel(second.number)
+    again = records.add(done.post, platform="folder", account="second", due_at=time.time() + 99)
+    assert (again.number, again.job_id, again.state) == (second.number, job, PublicationState.SCHEDULED)
+    assert records.delivered_jobs() == set()
+    records.close()
 
 
 def test_the_command_shows_what_takes_space_and_prunes(tmp_path: Path, session_cache: Path) -> None:
