@@ -101,7 +101,7 @@ class PublishSpec(StoryPart):
     def moment(self) -> datetime | None:
         """The time in UTC, None for at once. Of an hour that a change of clocks repeats, it is the first.
 
-        A time that a change of clocks skips is as long after the change as it is after the hour before it.
+        A time that a change of clocks skips is moved on by the change.
         """
         if self.at is None:
             return None

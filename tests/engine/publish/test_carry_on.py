@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import os
 import random
 import shutil
-import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +14,7 @@ from typing import Literal
 import pytest
 
 from tests.support.kill_points import killed_before_line
-from video_pipeline.engine.errors import ServiceError
+from video_pipeline.engine.errors import InputError, ServiceError
 from video_pipeline.engine.publish.base import Handle, OnSent, Post, Published, Standing
 from video_pipeline.engine.publish.carry_on import (
     GIVE_UP_SECONDS,
@@ -481,28 +477,31 @@ def test_any_title_makes_the_name_of_a_folder(tmp_path: Path, title: str) -> Non
     records.close()
 
 
-def test_processes_that_publish_for_two_accounts_into_one_folder_leave_one_whole_post(tmp_path: Path) -> None:
-    share, accounts = tmp_path / "share", [f"account{number}" for number in range(4)]
+def test_a_second_account_of_one_folder_waits_while_the_first_copies_and_finds_the_post(
+    tmp_path: Path,
+) -> None:
+    share = tmp_path / "share"
     share.mkdir()
-    post = a_post(tmp_path, b"video" * 400_000)
-    records = Publications(tmp_path / "state" / "publications.sqlite3")
-    for account in accounts:
-        records.add(post, platform="folder", account=account)
-    records.close()
-    children = []
-    for number in range(1, len(accounts) + 1):
-        if (child := os.fork()) == 0:
-            try:
-                records = Publications(
-                    tmp_path / "state" / "publications.sqlite3", clock=itertools.count(2e9, 20.0).__next__
-                )
-                while CarryOn(records=records).run(number, FolderCalls(share)).state is not S.CONFIRMED:
-                    time.sleep(0.01)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(accounts)
+    post = a_post(tmp_path)
+    records = ready(tmp_path / "state", post)
+    second = records.add(post, platform="folder", account="second")
+    calls, refused = FolderCalls(share), []
+
+    def interrupt(sent: int, size: int) -> None:
+        if not refused:
+            with pytest.raises(ServiceError, match="another process writes") as caught:
+                calls.send(post, calls.prepare(post), on_sent=lambda sent, size: None)
+            refused.append(caught.value.kind)
+
+    assert CarryOn(records=records, on_sent=interrupt).run(1, calls).state is S.CONFIRMED
+    assert refused == ["busy"]
+    assert CarryOn(records=records).run(second.number, calls).state is S.CONFIRMED
     (found,) = share.iterdir()
     assert hashlib.sha256((found / post.video.name).read_bytes()).hexdigest() == post.sha256
+    records.close()
+
+
+@pytest.mark.parametrize("number", [0, -1, 2, 1 << 63, 1 << 70])
+def test_a_number_that_no_publication_has_is_named(stage: Stage, number: int) -> None:
+    with pytest.raises(InputError, match=f"publication: got {number}; there is none of this number"):
+        stage.records.get(number)
