@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from video_pipeline.engine.common.wal_file import open_wal_file
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.publish.states import ACTIVE
 
@@ -69,14 +68,8 @@ def open_records(path: Path) -> sqlite3.Connection:
     Raises PublicationsError.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        database = open_wal_file(path, busy_seconds=BUSY_SECONDS)
         try:
-            database.row_factory = sqlite3.Row
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
             _migrate(database, path)
         except BaseException:
             database.close()

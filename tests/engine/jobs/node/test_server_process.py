@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import node_config
+from tests.support.jobs import node_config, wait_until
 from tests.support.server import children_of
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
@@ -92,8 +92,8 @@ def test_a_server_that_hangs_is_killed_with_its_writer_and_restarted(
             server.poll()
             time.sleep(0.01)
         assert 0.5 < time.monotonic() - began < 10
-        assert read_process(first) is None
-        assert read_process(writer) is None
+        wait_until(lambda: read_process(first) is None, what="the server is gone")
+        wait_until(lambda: read_process(writer) is None, what="its writer is gone")
         assert server.trouble == "the server process is not running"
         tend_until_ready(server)
         assert server.restarts == 1
