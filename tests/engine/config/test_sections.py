@@ -484,19 +484,6 @@ def test_an_image_service_has_a_name_of_1_to_64_characters() -> None:
     assert [taken(key, "x" * letters) for letters in (0, 1, 64, 65)] == [False, True, True, False]
 
 
-@pytest.mark.parametrize(
-    ("aspect", "size"),
-    [("9:16", (1080, 1920)), ("1:1", (1080, 1080)), ("16:9", (1920, 1080)), ("4:5", (1080, 1350))],
-)
-def test_a_proxy_has_half_the_sides_and_the_finished_video_its_own(
-    aspect: str, size: tuple[int, int]
-) -> None:
-    proxy = load_config({"video": {"default_aspect_ratio": aspect, "proxy": True}}, environ=False).video
-    assert (proxy.finished_px(), proxy.canvas_px()) == (size, tuple(2 * round(side / 4) for side in size))
-    whole = load_config({"video": {"default_aspect_ratio": aspect}}, environ=False).video
-    assert whole.canvas_px() == whole.finished_px() == size
-
-
 def test_a_home_folder_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for key in ("node.state_path", "node.keys_path", "storage.output_path", "storage.cache_path",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.publish.test_instagram import DAY, connected
 from tests.support.command import run
-from tests.support.instagram_fake import InstagramFake
+from tests.support.instagram_fake import DAY, InstagramFake
+from tests.support.instagram_setup import connected
 from video_pipeline.engine.cli.doctor_accounts import account_lines, delivery_problems, examine_accounts
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine.publish.test_carry_on import a_post
-from tests.engine.publish.test_instagram import connected
 from tests.engine.publish.test_rules import a_video
 from tests.support.instagram_fake import InstagramFake
+from tests.support.instagram_setup import connected
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.publish.base import Post, Published
 from video_pipeline.engine.publish.due import carry_on_due, carry_on_one, carry_on_unless_held
