@@ -22,7 +22,7 @@ from tests.engine.publish.test_carry_on import a_post
 from tests.support.command import run
 from tests.support.disks import small_disk
 from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story, wait_until
-from tests.support.kill_points import killed_before_line
+from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.samples import picture
 from video_pipeline import NodeClient
 from video_pipeline.engine.config import Config
@@ -359,9 +359,7 @@ def test_an_archive_with_any_byte_changed_is_refused_and_leaves_nothing(tmp_path
 def test_a_restore_killed_before_any_line_leaves_a_whole_folder_or_none(tmp_path: Path) -> None:
     config = a_state(tmp_path)
     make_backup(config, tmp_path / "b.tar.gz")
-    stride = 7
-    point = random.Random().randint(1, stride)
-    print(f"every {stride}. line, from line {point} on")
+    point, stride = kill_points(7)
     whole = 0
     while True:
         place = tmp_path / f"at{point}"
