@@ -26,6 +26,7 @@ from tests.support.paths import ROOT
 SUBNET = "10.77.0"
 START_SECONDS = 20.0
 SHM_BYTES = 2 << 30
+MOST_MACHINES = 99
 
 # The first process of a machine: ends orphans' entries in the process table, and itself with its standard input.
 INIT = """
@@ -247,6 +248,7 @@ class NamespacedMachine:
 
     def _on(self) -> None:
         script = ["set -e", f"hostname {self.name}", f"mount -t tmpfs -o size={SHM_BYTES} none /dev/shm"]
+        script.append(f"mount --bind '{self._network.hosts}' /etc/hosts")
         for folder in self._visible():
             inside = self.tmp / folder.relative_to("/tmp")
             inside.mkdir(parents=True, exist_ok=True)
@@ -298,6 +300,10 @@ class NamespacedNetwork:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.machines: list[NamespacedMachine] = []
+        self.hosts = folder / "hosts"
+        numbers = range(1, MOST_MACHINES + 1)
+        lines = ["127.0.0.1 localhost", *(f"{SUBNET}.{number} m{number}" for number in numbers)]
+        self.hosts.write_text("\n".join([*lines, ""]), encoding="ascii")
         self._holder = _hold([], f"exec '{sys.executable}' -S -c \"$INIT\"")
         self.at_switch("ip", "link", "add", "switch", "type", "bridge")
         self.at_switch("ip", "link", "set", "switch", "up")
@@ -344,6 +350,7 @@ def _hold(unshared: Sequence[str], script: str) -> subprocess.Popen[bytes]:
         ["unshare", "--net", *unshared, "--fork", "--kill-child", "sh", "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # some versions of unshare complain at the end
         env={**os.environ, "INIT": INIT},
         start_new_session=True,
         bufsize=0,
