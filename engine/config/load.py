@@ -28,6 +28,7 @@ from video_pipeline.engine.config.card_keys import (
     whole_section,
 )
 from video_pipeline.engine.config.encoder_keys import Section
+from video_pipeline.engine.config.fleet_keys import Fleet
 from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.look_keys import LookKeys, LookSection
@@ -57,6 +58,7 @@ class Config(Section):
     processing: Processing = Processing()
     node: Node = Node()
     web: Web = Web()
+    fleet: Fleet = Fleet()
     look: LookSection = LookKeys()
     video: Video = Video()
     images: Images = Images()

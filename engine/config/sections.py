@@ -81,7 +81,9 @@ class Processing(Section):
         description="Factor from one wait before a retry to the next; the first wait is 1 s.",
     )
     redis_url: str | None = Field(
-        None, description="Accepted for compatibility (REDIS_URL); the engine does not use Redis."
+        None,
+        description="redis:// or rediss:// URL of the Redis in which `serve --fleet` keeps the list of machines (REDIS_URL); "
+        "null: in its state folder.",
     )
 
 
