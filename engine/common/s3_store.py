@@ -53,7 +53,7 @@ class S3Store:
                 **more,
             )
         except Exception as error:
-            raise StoreError(f"fleet.store: {self._name}: {_first_line(error)}") from error
+            raise StoreError(f"fleet.store: {self._name}: {_told_by(error)}") from error
 
     @property
     def name(self) -> str:
@@ -144,10 +144,10 @@ class S3Store:
         except AlreadyExistsError as error:
             raise FileExistsError(key) from error
         except (BaseError, OSError) as error:
-            raise StoreError(f"fleet.store: {self._name}: {_first_line(error)}") from error
+            raise StoreError(f"fleet.store: {self._name}: {_told_by(error)}") from error
 
 
-def _first_line(error: BaseException) -> str:
+def _told_by(error: BaseException) -> str:
     """Return the first line of an error without the query of an address, which may sign a request."""
     lines = str(error).strip().splitlines()
     return _QUERY.sub("?…", lines[0])[:300] if lines else type(error).__name__
