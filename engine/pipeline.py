@@ -6,12 +6,12 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
 from video_pipeline.engine.assets.models import Sound
@@ -27,16 +27,18 @@ from video_pipeline.engine.common.arguments import (
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.common.files import StagedFiles
 from video_pipeline.engine.common.input_files import InputFiles
+from video_pipeline.engine.common.open_store import open_store
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import (
     AssetError,
     CancelledError,
     EncoderError,
     InputError,
+    PipelineError,
     RenderingError,
 )
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
-from video_pipeline.engine.outputs.frame_choice import FrameWatch, candidate_times
+from video_pipeline.engine.outputs.frame_choice import watched_frames
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
 from video_pipeline.engine.outputs.paths import OutputPaths
@@ -50,6 +52,7 @@ from video_pipeline.engine.outputs.write import (
     write_subtitles,
 )
 from video_pipeline.engine.plan import VideoPlan, open_rates, plan_captions, plan_video
+from video_pipeline.engine.plan_data import encode_plan
 from video_pipeline.engine.render.ahead import DrawnAhead, Stretch, settled_segments
 from video_pipeline.engine.render.bit_budget import BitBudget, needs_budget
 from video_pipeline.engine.render.encoders.choice import choose_encoding
@@ -60,9 +63,17 @@ from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.render.sound.track import produce_sound
 from video_pipeline.engine.story import Story, load_story, parse_story
-from video_pipeline.engine.timing import FrameRange, frames_round
+from video_pipeline.engine.timing import FrameRange
 
 logger = logging.getLogger(__name__)
+
+Spread = Callable[[bytes, Sequence[int], float], object]
+"""Lets other machines draw segments of a plan (`plan_data.encode_plan`), given their numbers and about how many seconds of one
+core they take; returns when all are in the shared cache, or some cannot be."""
+
+LEAST_SPREAD: Final = 2
+FRAME_SECONDS: Final = 0.02
+"""Seconds of one core for a frame of 1080x1920 with the default profile, drawing and encoding (benchmarks/results/pipeline.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,7 @@ def render_story(
     max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     stop: threading.Event | None = None,
+    spread: Spread | None = None,
 ) -> RenderResult:
     """Turn a story into a finished video at `output` (.mp4) and the files beside it.
 
@@ -117,7 +129,8 @@ def render_story(
     them, or a file that the story names, is an InputError, and so is a video that would be longer than `max_seconds`.
     `beneath` maps files to the folder that each must be in when it is opened. Setting `stop` ends the render with
     CancelledError. Without `use_cache` the cache is neither read nor written; without `cache_required` a cache that
-    cannot be written is a warning even if the configuration names it. Raises InputError, AssetError or RenderingError;
+    cannot be written is a warning even if the configuration names it. `spread` lets other machines draw segments first, if
+    `fleet.store` names a storage that they share. Raises InputError, AssetError or RenderingError;
     then the only new files are those in the cache, from which the next render resumes. Raises TypeError naming an
     argument of a wrong type.
     """
@@ -168,6 +181,8 @@ def render_story(
                 begin=(lambda plans: ahead.begin(_stretches(plans, stop=stop))) if use_cache else None,
             )
             _log_plan(plan)
+            if spread is not None and use_cache:
+                _draw_elsewhere(plan, as_callable(spread, "spread"), scratch=scratch, watch=watch, stop=stop)
             chosen = plan.encoding.chosen_encoder
             produce = functools.partial(
                 _produce,
@@ -291,7 +306,7 @@ def _produce(
     report = on_event or (lambda event: None)
     sound = scratch / "sound.m4a"
     cancelled = _Stop(stop)
-    watched = _watch_frames(plan)
+    watched = watched_frames(plan.frames.timeline)
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(2, "beside") as side:
         video, picture = files.stage(outputs.video), files.stage(outputs.thumbnail)
         writer = Mp4Writer(
@@ -356,6 +371,44 @@ def _produce(
     )
 
 
+def _draw_elsewhere(
+    plan: VideoPlan, spread: Spread, *, scratch: Path, watch: Stopwatch, stop: threading.Event | None
+) -> None:
+    """Let other machines draw the segments that are not cached, and mix the sound meanwhile.
+
+    What fails there is a warning: the render draws what it does not find.
+    """
+    place, shared = plan.frames.config.fleet.store, plan.frames.cache.shared
+    if place is None or shared is None or needs_budget(plan.encoding.settings):
+        return
+    segments = plan.frames.compositor.segments()
+    cache = _segment_cache(plan, open_rates(plan))
+    # With a quality, a segment's key is known once it is probed, which its machine does.
+    knows = plan.encoding.settings.quality is None
+    wanted = [number for number, frames in enumerate(segments) if not (knows and cache.has(frames))]
+    if len(wanted) < LEAST_SPREAD:
+        return
+    cancelled = _Stop(stop)
+    with watch.stage("elsewhere"), ThreadPoolExecutor(1, "beside") as side:
+        mixing = side.submit(_produce_sound, plan, scratch / "mixed-first.m4a", watch, cancelled, True)
+        try:
+            store = open_store(place, endpoint=plan.frames.config.fleet.store_endpoint)
+            seconds = sum(len(segments[number]) for number in wanted) * _seconds_a_frame(plan)
+            spread(encode_plan(plan, store), wanted, seconds)
+        except CancelledError:
+            cancelled.set()
+            raise
+        except (PipelineError, OSError) as error:
+            logger.warning("segments are drawn here and not by other machines: %s", error)
+        mixing.result()
+
+
+def _seconds_a_frame(plan: VideoPlan) -> float:
+    """Return about how many seconds of one core a frame takes, to decide whether a video is worth spreading."""
+    timeline = plan.frames.timeline
+    return FRAME_SECONDS * timeline.width_px * timeline.height_px / (1080 * 1920)
+
+
 def _stretches(plans: Iterator[VideoPlan], *, stop: threading.Event | None) -> Iterator[Stretch]:
     """Yield the segments of a video's first scenes, and what draws them into the cache."""
     start, renderer, cache = 0, None, None
@@ -374,7 +427,7 @@ def _stretches(plans: Iterator[VideoPlan], *, stop: threading.Event | None) -> I
             renderer = SegmentRenderer(
                 drawn.frames.compositor,
                 plan.encoding.settings,
-                on_frame=_watch_frames(plan),
+                on_frame=watched_frames(plan.frames.timeline),
                 stop=stop,
                 cache=cache,
                 rates=rates,
@@ -383,13 +436,6 @@ def _stretches(plans: Iterator[VideoPlan], *, stop: threading.Event | None) -> I
                 before=renderer,
             )
             yield Stretch(segments, renderer)
-
-
-def _watch_frames(plan: VideoPlan) -> FrameWatch:
-    # Every scene is scored, so that a segment's cache entry does not depend on the rest of the story.
-    timeline = plan.frames.timeline
-    times = candidate_times(timeline, limit=len(timeline.clips))
-    return FrameWatch(frames_round(time, timeline.fps) for time in times)
 
 
 def _gpu_memory_bytes(plan: VideoPlan) -> int:

@@ -20,7 +20,7 @@ from PIL import Image
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.planes import video_frame
 from video_pipeline.engine.timeline import Timeline
-from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.engine.timing import FrameRange, Seconds, frame_time, frames_round
 
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
@@ -89,6 +89,12 @@ def candidate_times(timeline: Timeline, *, limit: int = MAX_CANDIDATES) -> tuple
         times.append(frame_time((shown.start + shown.stop) // 2, timeline.fps))
     count = min(limit, len(times))
     return tuple(times[index * len(times) // count] for index in range(count))
+
+
+def watched_frames(timeline: Timeline) -> FrameWatch:
+    """Return a watch over the middle of every scene, so that a segment's notes do not depend on the rest of the story."""
+    times = candidate_times(timeline, limit=len(timeline.clips))
+    return FrameWatch(frames_round(time, timeline.fps) for time in times)
 
 
 class FrameWatch:
