@@ -17,7 +17,6 @@ import pytest
 from tests.support.audit import assert_sound, processes_of
 from tests.support.emulator import EmulatedDriver
 from tests.support.jobs import NodeProcess, job_of, node_process, tiny_story, wait_until
-from tests.support.receiver import SECRET, Receiver, receiver
 from video_pipeline import native
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.folders import Folders
@@ -71,11 +70,6 @@ def assert_drawn_and_encoded_by_gpus(video: Path, frames: list[np.ndarray[Any, A
         assert np.array_equal(one, other)
 
 
-def alerts_to(folder: Path, ops: Receiver) -> dict[str, Any]:
-    keys = {"url": ops.url, "secret_file": str(folder / "secret"), "allow_private": True}
-    return {"alerts": {"webhooks": {"ops": keys}}}
-
-
 def submitted(client: NodeClient, *stories: dict[str, Any]) -> list[str]:
     return [client.submit(story).job_id for story in stories]
 
@@ -125,19 +119,14 @@ def test_a_card_whose_driver_hangs_while_it_draws_neither_ends_a_job_nor_holds_i
     expected = native_pictures(driver, tmp_path / "native", story)
     faults = "cuStreamSynchronize@1=hang:20"
     environ = driver.environment(cards=2, kernels=cuda_kernels, faults=faults)
-    (tmp_path / "secret").write_text(SECRET)
     with (
-        receiver() as ops,
-        node_process(
-            tmp_path, environ=environ, video=VIDEO, node={"lease": 2}, notifications=alerts_to(tmp_path, ops)
-        ) as node,
+        node_process(tmp_path, environ=environ, video=VIDEO, node={"lease": 2}) as node,
         NodeClient(node.config.node.bind, timeout=60) as client,
     ):
         (job_id,) = submitted(client, story)
         done = client.wait(job_id, timeout=120)
         with node.ledger() as ledger:
             interruptions = job_of(ledger, job_id).interruptions
-        wait_until(lambda: ops.got, what="an alert")
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
         assert_sound(Folders.of(node.config), [job_id])
@@ -148,6 +137,3 @@ def test_a_card_whose_driver_hangs_while_it_draws_neither_ends_a_job_nor_holds_i
     assert_drawn_and_encoded_by_gpus(video, expected)
     lost = json.loads(video.with_suffix(".manifest.json").read_text())["encoder"]["sessions"]["lost_gpus"]
     assert lost == {"1": "Emulated GPU (GPU 1): the GPU's driver did not return from a call for 2 s"}
-    (alert,) = ops.got
-    assert (alert["type"], alert["data"]["cause"]) == ("alert.raised", "GPU lost")
-    assert f"{job_id}: GPU 1: {lost['1']}" in alert["data"]["text"]
