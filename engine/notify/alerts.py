@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from video_pipeline.engine.notify.outbox import NewNote, Note, Outbox
+from video_pipeline.engine.notify.outbox import NewNote, Note, Outbox, storable
 
 RAISED: Final = "alert.raised"
 RECOVERED: Final = "alert.recovered"
@@ -78,7 +78,7 @@ class AlertBook:
 
     def happened(self, cause: str, detail: str, db: sqlite3.Connection) -> None:
         """Tell of something that happens again and again, such as a failed job."""
-        now = self._outbox.clock()
+        now, cause = self._outbox.clock(), storable(cause)
         found = db.execute("SELECT told_at, suppressed FROM causes WHERE cause = ?", (cause,)).fetchone()
         if found is not None and 0 <= now - found["told_at"] < self._repeat_after:
             db.execute("UPDATE causes SET active = 1, suppressed = suppressed + 1 WHERE cause = ?", (cause,))
@@ -116,6 +116,7 @@ class AlertBook:
 
     def stands(self, prefix: str, causes: Mapping[str, str], db: sqlite3.Connection) -> None:
         """Tell what has changed among the causes that begin with `prefix`: `causes` are those of now, with details."""
+        causes = {storable(cause): detail for cause, detail in causes.items()}
         active = self.active(prefix, db)
         for cause, detail in causes.items():
             if cause not in active or self._is_untold(cause, db):
@@ -126,9 +127,10 @@ class AlertBook:
 
     def _is_untold(self, cause: str, db: sqlite3.Connection) -> bool:
         """Return whether a cause came again too early to be told, and may be told now."""
-        latest = self._outbox.clock() - self._repeat_after
+        now = self._outbox.clock()
         found = db.execute(
-            "SELECT 1 FROM causes WHERE cause = ? AND NOT told AND told_at <= ?", (cause, latest)
+            "SELECT 1 FROM causes WHERE cause = ? AND NOT told AND NOT (told_at > ? AND told_at <= ?)",
+            (cause, now - self._repeat_after, now),
         ).fetchone()
         return found is not None
 

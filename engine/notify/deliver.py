@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 WAITS: Final = RetryPolicy(first_wait=5.0, factor=2.0, longest_wait=3600.0)
 LONGEST_RETRY_AFTER: Final = DAY_SECONDS
+LEAST_ATTEMPTS: Final = 8
+"""Attempts before a notification is given up for its age, which may be that of a node that did not run for days."""
 DISABLED: Final = "the receiver answered 410 Gone earlier and gets nothing more; `webhooks resend` enables it"
 
 
@@ -50,9 +52,9 @@ def deliver_note(
     number = note.attempts + 1
     wait = WAITS.wait_before(min(number, 30), share=share)
     wait = max(wait, min(failure.retry_after or 0.0, LONGEST_RETRY_AFTER))
-    is_over = now + wait > note.began_at + give_up_days * DAY_SECONDS
+    is_over = now + wait > note.began_at + give_up_days * DAY_SECONDS and number >= LEAST_ATTEMPTS
     is_over |= failure.gone or (target.attempts is not None and number >= target.attempts)
-    outbox.failed(note, failure.error, due_at=None if is_over else now + wait)
+    outbox.failed(note, failure.error, due_at=None if is_over else now + wait, left=failure.left)
     level = logging.ERROR if is_over else logging.WARNING
     after = (
         "a dead letter: see `video-pipeline webhooks list --state dead`"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import Final
+from typing import Any, Final
 
 from video_pipeline.engine.config.notifications import AlertEmail
 from video_pipeline.engine.errors import ConfigError
@@ -35,11 +35,20 @@ class Mailbox:
     def __call__(self, note: Note) -> NotDelivered | None:
         """Send one; return why it was not accepted, None if it was."""
         try:
+            body = json.loads(note.body)
             message = self._message(note)
+            left = body["data"].get("recipients", self.keys.recipients)
+            recipients = [each for each in self.keys.recipients if each in left]
+            if not recipients:
+                return None  # those that are left are no longer in the configuration
             with self.connected() as server:
-                refused = server.send_message(message)
+                refused = server.send_message(message, to_addrs=recipients)
             if refused:
-                return NotDelivered(error=self._shown(f"refused: {', '.join(sorted(refused))}"))
+                # The others have it: only these get it when it is tried again.
+                body["data"]["recipients"] = sorted(refused)
+                return NotDelivered(
+                    error=self._shown(f"refused: {', '.join(sorted(refused))}"), left=json.dumps(body)
+                )
         except (OSError, smtplib.SMTPException, MessageError, ValueError) as error:
             return NotDelivered(error=self._shown(f"{type(error).__name__}: {error}"))
         return None
@@ -49,14 +58,11 @@ class Mailbox:
         """Yield a connection that is encrypted and logged in as the keys say; it ends after `timeout` seconds."""
         keys = self.keys
         context = ssl.create_default_context()
-        server: smtplib.SMTP
+        server: _TimedSmtp
         if keys.security == "tls":
-            server = smtplib.SMTP_SSL(keys.host, keys.port, timeout=keys.timeout, context=context)
+            server = _TimedSmtpOverTls(keys.host, keys.port, timeout=keys.timeout, context=context)
         else:
-            server = smtplib.SMTP(keys.host, keys.port, timeout=keys.timeout)
-        watch = threading.Timer(keys.timeout, _shut_down, (server,))
-        watch.daemon = True
-        watch.start()
+            server = _TimedSmtp(keys.host, keys.port, timeout=keys.timeout)
         try:
             with server:
                 if keys.security == "starttls":
@@ -65,7 +71,7 @@ class Mailbox:
                     server.login(keys.user, self.password.reveal())
                 yield server
         finally:
-            watch.cancel()
+            server.watch.cancel()
 
     def _message(self, note: Note) -> EmailMessage:
         data = json.loads(note.body)["data"]
@@ -82,6 +88,28 @@ class Mailbox:
 
     def _shown(self, text: str) -> str:
         return one_line(hide_secrets(text, (self.password,) if self.password else ()))
+
+
+class _TimedSmtp(smtplib.SMTP):
+    """A connection that ends `timeout` seconds after its begin, however slowly the server sends."""
+
+    watch: threading.Timer
+
+    def connect(
+        self,
+        host: str = "localhost",
+        port: int = 0,
+        source_address: Any = None,
+    ) -> tuple[int, bytes]:
+        """Connect and read the greeting."""
+        self.watch = threading.Timer(self.timeout, _shut_down, (self,))
+        self.watch.daemon = True
+        self.watch.start()
+        return super().connect(host, port, source_address)
+
+
+class _TimedSmtpOverTls(_TimedSmtp, smtplib.SMTP_SSL):
+    """The same with TLS from the first byte."""
 
 
 def _shut_down(server: smtplib.SMTP) -> None:

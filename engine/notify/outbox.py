@@ -61,6 +61,8 @@ _SCHEMA: Final = (
 )
 
 _COLUMNS: Final = "number, message_id, target, type, subject, body, state, attempts, due_at, began_at, error, created_at, updated_at"
+_DUE: Final = "state = 'waiting' AND (due_at <= :now OR updated_at > :now)"
+"""A notification that was stored later than now is due at once: the clock was wrong, and its time may be years away."""
 _FIRST_OF_SUBJECT: Final = (
     "NOT EXISTS (SELECT 1 FROM notes AS e WHERE e.state = 'waiting' AND e.target = notes.target "
     "AND e.subject = notes.subject AND e.number < notes.number)"
@@ -168,7 +170,7 @@ class Outbox:
         except sqlite3.Error as error:
             raise OutboxError(f"{self.path}: cannot be written: {error}") from error
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a SELECT; raise OutboxError."""
         try:
             return self._db.execute(sql, values).fetchall()
@@ -196,26 +198,29 @@ class Outbox:
             # Not before an earlier one of its subject.
             "SELECT ?1, ?2, ?3, ?4, ?5, max(?6, coalesce(max(due_at), 0)), ?6, ?6, ?6 FROM notes "
             "WHERE state = 'waiting' AND target = ?2 AND subject = ?4",
-            [(n.message_id, n.target, n.type, n.subject, n.body, now) for n in notes],
+            [(n.message_id, n.target, n.type, storable(n.subject), storable(n.body), now) for n in notes],
         )
 
     # ---- what is delivered
 
     def due(self, *, target: str | None = None, limit: int = 50) -> list[Note]:
         """Return notifications that are due, the first of each target and subject."""
-        where = "state = 'waiting' AND due_at <= ?" + (" AND target = ?" if target else "")
-        values = (self.clock(), *([target] if target else []), limit)
-        return self._notes(f"WHERE {where} AND {_FIRST_OF_SUBJECT} ORDER BY due_at, number LIMIT ?", values)
+        where = _DUE + (" AND target = :target" if target else "")
+        values = {"now": self.clock(), "target": target, "limit": limit}
+        return self._notes(
+            f"WHERE {where} AND {_FIRST_OF_SUBJECT} ORDER BY due_at, number LIMIT :limit", values
+        )
 
     def due_targets(self) -> set[str]:
         """Return the targets for which something is due."""
-        found = self.rows(
-            "SELECT DISTINCT target FROM notes WHERE state = 'waiting' AND due_at <= ?", (self.clock(),)
-        )
+        found = self.rows(f"SELECT DISTINCT target FROM notes WHERE {_DUE}", {"now": self.clock()})
         return {row[0] for row in found}
 
     def next_due(self) -> float | None:
         """Return when the next notification is due, in seconds since 1970; None if none waits."""
+        now = self.clock()
+        if self.rows("SELECT 1 FROM notes WHERE state = 'waiting' AND updated_at > ? LIMIT 1", (now,)):
+            return now
         found: float | None = self.rows("SELECT min(due_at) FROM notes WHERE state = 'waiting'")[0][0]
         return found
 
@@ -233,13 +238,23 @@ class Outbox:
                 (kind, changed),
             )
 
-    def failed(self, note: Note, error: str, *, due_at: float | None) -> None:
-        """Store why a notification was not delivered and when it is tried again; without `due_at` it is dead."""
+    def failed(self, note: Note, error: str, *, due_at: float | None, left: str | None = None) -> None:
+        """Store why a notification was not delivered and when it is tried again; without `due_at` it is dead.
+
+        `left` is its body from now on, if a part of it was accepted.
+        """
         with self.writing() as db:
             db.execute(
                 "UPDATE notes SET state = ?, attempts = attempts + 1, error = ?, due_at = coalesce(?, due_at), "
-                "updated_at = ? WHERE number = ? AND state = 'waiting'",
-                ("dead" if due_at is None else "waiting", error, due_at, self.clock(), note.number),
+                "body = coalesce(?, body), updated_at = ? WHERE number = ? AND state = 'waiting'",
+                (
+                    "dead" if due_at is None else "waiting",
+                    storable(error),
+                    due_at,
+                    left,
+                    self.clock(),
+                    note.number,
+                ),
             )
             if due_at is not None:
                 db.execute(
@@ -311,8 +326,13 @@ class Outbox:
         age = 0.0 if oldest is None else max(0.0, self.clock() - oldest)
         return {"waiting": waiting, "dead": dead, "oldest_seconds": age, **totals}
 
-    def _notes(self, where: str, values: Sequence[Any] = ()) -> list[Note]:
+    def _notes(self, where: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Note]:
         return [Note(**dict(row)) for row in self.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)]
+
+
+def storable(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which come from names of files and cannot be stored or sent."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _iso(seconds: float) -> str:

@@ -15,12 +15,14 @@ SHOWN_CHARACTERS: Final = 300
 class NotDelivered:
     """Why a notification was not delivered.
 
-    `retry_after`: seconds that the receiver asks for. `gone`: the receiver wants nothing more.
+    `retry_after`: seconds that the receiver asks for. `gone`: the receiver wants nothing more. `left`: the body with which
+    it is tried again, if a part was accepted.
     """
 
     error: str
     retry_after: float | None = None
     gone: bool = False
+    left: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

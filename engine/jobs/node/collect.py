@@ -137,7 +137,8 @@ def _follow_job(book: AlertBook, ledger: Ledger, event: JobEvent, db: sqlite3.Co
     result = (job.result if job else None) or {}
     sessions = result.get("encoder_sessions") or {}
     if lost := sessions.get("lost_gpus"):
-        book.happened("GPU lost", f"{event.job_id}: {', '.join(map(str, lost))}"[:500], db)
+        reasons = "; ".join(f"GPU {gpu}: {reason}" for gpu, reason in lost.items())
+        book.happened("GPU lost", f"{event.job_id}: {reasons}"[:500], db)
     elif "nvenc" in str(result.get("encoder")):
         book.ended("GPU lost", db)
 

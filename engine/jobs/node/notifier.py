@@ -127,9 +127,11 @@ class Notifier:
             faults = (self._faults or {}) | own
         now = time.time()
         for cause, detail in faults.items():
-            if now - self._told_directly.get(cause, 0.0) < self._config.notifications.alerts.repeat_after:
+            told_at = self._told_directly.get(cause)
+            repeat_after = self._config.notifications.alerts.repeat_after
+            if told_at is not None and time.monotonic() - told_at < repeat_after:
                 continue
-            self._told_directly[cause] = now
+            self._told_directly[cause] = time.monotonic()
             title = f"{FAULT}{cause}"
             for new in alert_notes(self._targets, cause=title, title=title, detail=detail, now=now):
                 try:

@@ -2,7 +2,8 @@
 
 A browser sends requests for any page that it shows. So a request that names another origin is refused unless
 web.allowed_origins has it, and without a token the name in `Host` must be a loopback one: a foreign name that was made to
-point at this machine (DNS rebinding) is not, nor is the name under which a proxy serves others.
+point at this machine (DNS rebinding) is not, nor is the name under which a proxy serves others. Of pictures, scripts and
+links a browser does not name the origin, only that it is another one (`Sec-Fetch-Site`).
 """
 
 from __future__ import annotations
@@ -103,7 +104,10 @@ class AccessCheck:
 
     def _check_origin(self, headers: Mapping[str, str]) -> None:
         origin = headers.get("origin")
-        if origin is None or origin in self._origins:
+        if origin is None:
+            _check_site(headers)
+            return
+        if origin in self._origins:
             return
         host = headers.get("host", "")
         if host and origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}"):
@@ -114,6 +118,19 @@ class AccessCheck:
             f"Origin: got {show(origin[:100])}; allowed: this node's own, and those of web.allowed_origins",
             field="Origin",
         )
+
+
+def _check_site(headers: Mapping[str, str]) -> None:
+    """Raise HttpError (403) for what a page of another origin embeds; a link that a person opens is let through."""
+    site = headers.get("sec-fetch-site", "none")
+    if site in ("none", "same-origin") or headers.get("sec-fetch-dest") == "document":
+        return
+    raise HttpError(
+        403,
+        "FORBIDDEN",
+        f"Sec-Fetch-Site: got {show(site[:100])}; allowed without Origin: same-origin, none",
+        field="Sec-Fetch-Site",
+    )
 
 
 def _unauthorized(message: str, more: str) -> HttpError:

@@ -67,9 +67,10 @@ def byte_range(value: str, size: int) -> ByteRange | None:
     return ByteRange(start, stop)
 
 
-def has_tag(value: str, tag: str) -> bool:
-    """Return whether a list of ETags has one, by the weak comparison."""
-    return value.strip() == "*" or tag in [each.strip().removeprefix("W/") for each in value.split(",")]
+def has_tag(value: str, tag: str, *, weak: bool = True) -> bool:
+    """Return whether a list of ETags has one, by the weak comparison or the strong one."""
+    tags = [each.strip() for each in value.split(",")]
+    return tags == ["*"] or tag in tags or (weak and f"W/{tag}" in tags)
 
 
 async def send_file(exchange: Exchange, client: ServerClient, user: str, listed: JobFiles, name: str) -> None:
@@ -83,11 +84,12 @@ async def send_file(exchange: Exchange, client: ServerClient, user: str, listed:
     headers = exchange.head.headers
     tag = f'"{file.sha256}"'
     common = _file_headers(file, tag)
+    # In this order, and If-Match by the strong comparison (RFC 9110, 13.1.1 and 13.2.2).
+    if "if-match" in headers and not has_tag(headers["if-match"], tag, weak=False):
+        raise HttpError(412, "CONFLICT", "If-Match: the file is another one", field="If-Match")
     if has_tag(headers.get("if-none-match", ""), tag):
         await exchange.reply(HttpReply(304, headers=common))
         return
-    if "if-match" in headers and not has_tag(headers["if-match"], tag):
-        raise HttpError(412, "CONFLICT", "If-Match: the file is another one", field="If-Match")
     asked = headers.get("range") if headers.get("if-range", tag) == tag else None
     part = None if asked is None or exchange.head.method != "GET" else byte_range(asked, file.size)
     where = part or ByteRange(0, file.size)

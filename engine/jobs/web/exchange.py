@@ -129,6 +129,17 @@ class Exchange:
         await self.connection.until_closed()
 
 
+def _check_framing(event: h11.Request, head: RequestHead) -> None:
+    """Raise HttpError (400) if a proxy may have found another end of the body than h11 (RFC 9112, 6.1)."""
+    if "transfer-encoding" in head.headers:
+        if "content-length" in head.headers:
+            raise HttpError(
+                400, "BAD_REQUEST", "no valid HTTP/1.1 request: Content-Length and Transfer-Encoding"
+            )
+        if event.http_version == b"1.0":
+            raise HttpError(400, "BAD_REQUEST", "no valid HTTP/1.0 request: Transfer-Encoding")
+
+
 class HttpConnection:
     """A connection of a client. Every method raises DisconnectedError if it has ended."""
 
@@ -163,6 +174,7 @@ class HttpConnection:
                 if event.http_version not in (b"1.0", b"1.1"):
                     raise HttpError(400, "BAD_REQUEST", "no valid HTTP/1.1 request: another version of HTTP")
                 head = RequestHead.of(event)
+                _check_framing(event, head)
                 if not head.has_body:
                     self._next_event()  # the end of the request
                 return Exchange(self, head)

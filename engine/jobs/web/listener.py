@@ -184,8 +184,8 @@ class Listener:
             finally:
                 if exchange.status:
                     self._counters[f"requests_{exchange.status}"] += 1
+            self._idle[task] = None
             if connection.has_unread_body:
                 with suppress(OSError):
                     await connection.linger()
                 return
-            self._idle[task] = None

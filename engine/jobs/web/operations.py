@@ -16,7 +16,7 @@ from video_pipeline.engine.jobs.web.downloads import send_file
 from video_pipeline.engine.jobs.web.exchange import Exchange
 from video_pipeline.engine.jobs.web.feeds import Feeds, UserFeed, read_events
 from video_pipeline.engine.jobs.web.replies import JSON_TYPE, HttpError, HttpReply
-from video_pipeline.engine.jobs.web.server_client import REPLY_SECONDS, ServerClient, checked
+from video_pipeline.engine.jobs.web.server_client import REPLY_SECONDS, REQUESTS_MOST, ServerClient, checked
 from video_pipeline.engine.jobs.web.settings import WebSettings
 from video_pipeline.engine.jobs.web.shares import Shares
 from video_pipeline.engine.jobs.web.uploads import MULTIPART, content_type, read_all, read_upload, with_key
@@ -27,18 +27,21 @@ STREAM_TYPE: Final = "text/event-stream"
 KEPT_REPLY_BYTES: Final = 16 * 1024
 """Larger replies count against the limit on replies that clients have not read."""
 DOWNLOADS_MOST, DOWNLOADS_OF_A_USER = 64, 32
+WAITS_MOST, WAITS_OF_A_USER = REQUESTS_MOST // 2, REQUESTS_MOST // 8
+"""Requests that wait for the end of a job. They leave room for the other requests to the server."""
 UNREAD_REPLIES_BYTES: Final = 64 * 1024 * 1024
 _WHOLE: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 @dataclass(slots=True)
 class HeldByClients:
-    """What clients hold at once: bytes of bodies and of unread replies, streams, downloads."""
+    """What clients hold at once: bytes of bodies and of unread replies, streams, downloads, waits."""
 
     bodies: Shares
     replies: Shares
     streams: Shares
     downloads: Shares
+    waits: Shares
 
     @classmethod
     def of(cls, settings: WebSettings) -> HeldByClients:
@@ -49,6 +52,7 @@ class HeldByClients:
             Shares("bytes of replies are unread", UNREAD_REPLIES_BYTES, UNREAD_REPLIES_BYTES // 4),
             Shares("streams of events are open", settings.max_streams, max(1, settings.max_streams // 4)),
             Shares("downloads are under way", DOWNLOADS_MOST, DOWNLOADS_OF_A_USER),
+            Shares("requests wait for the end of a job", WAITS_MOST, WAITS_OF_A_USER),
         )
 
 
@@ -155,7 +159,9 @@ async def get_job(call: RouteCall) -> None:
     if isinstance(seconds, float) and not 0 <= seconds <= WAIT_MAX_SECONDS:
         raise HttpError(400, "BAD_REQUEST", f"wait: allowed: 0 to {WAIT_MAX_SECONDS:g} seconds", field="wait")
     body = {**query, **call.values, "timeout": seconds}
-    await call.reply(await call.ask("wait", body, seconds=REPLY_SECONDS + WAIT_MAX_SECONDS))
+    with call.shared.held.waits.taken(call.caller.user):
+        found = await call.ask("wait", body, seconds=REPLY_SECONDS + WAIT_MAX_SECONDS)
+    await call.reply(found)
 
 
 async def cancel_job(call: RouteCall) -> None:

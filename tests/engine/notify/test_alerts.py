@@ -62,6 +62,21 @@ def test_one_alert_in_an_hour_and_the_next_says_how_many_were_left_out(told: Tol
     ]
 
 
+def test_names_of_files_that_are_not_utf8_stop_no_alert(told: Told) -> None:
+    told.happened("jobs fail: caf\udce9")
+    told.ended("jobs fail: caf?")
+    assert [title for title, _ in told.alerts()] == ["jobs fail: caf?", "works again: jobs fail: caf?"]
+
+
+def test_what_came_back_early_is_told_although_the_clock_was_set_back(told: Told) -> None:
+    told.stands("node: disk full")
+    told.stands()
+    told.stands("node: disk full")
+    told.now -= 86_400
+    told.stands("node: disk full")
+    assert [title for title, _ in told.alerts()][2:] == ["node: disk full"]
+
+
 def test_it_is_told_once_that_a_cause_has_ended(told: Told) -> None:
     told.happened()
     told.happened()

@@ -134,6 +134,29 @@ def test_waits_grow_and_retry_after_is_kept(shop: Receiver, clocked: Clocked, tm
     assert clocked.now - before == pytest.approx(7200)
 
 
+def test_a_clock_that_was_wrong_holds_no_message_back(
+    shop: Receiver, clocked: Clocked, tmp_path: Path
+) -> None:
+    config, right = config_of(tmp_path, shop.url), clocked.now
+    clocked.now = right + 3e8
+    clocked.add()
+    clocked.now = right
+    assert clocked.outbox.next_due() == right
+    assert clocked.outbox.due_targets() == {"webhook/shop"}
+    shop.faults.append("500 Broken")
+    assert [note.attempts for note in clocked.deliver(config)] == [1]
+    assert [note.state for note in clocked.deliver(config)] == ["delivered"]
+
+
+def test_a_message_that_is_old_when_it_is_first_tried_is_tried_again(
+    shop: Receiver, clocked: Clocked, tmp_path: Path
+) -> None:
+    clocked.add()
+    clocked.now += 10 * 86_400  # the node did not run, or had no clock when it started
+    shop.faults.extend(["500 Broken"] * 7)
+    assert [note.state for note in clocked.deliver(config_of(tmp_path, shop.url), rounds=8)] == ["delivered"]
+
+
 def test_after_days_a_message_is_a_dead_letter_that_can_be_resent(
     shop: Receiver, clocked: Clocked, tmp_path: Path
 ) -> None:

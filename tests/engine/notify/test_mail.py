@@ -19,6 +19,8 @@ from tests.support.origin import certificate
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.notify.alerts import alert_notes, note_of
+from video_pipeline.engine.notify.deliver import deliver_to_target
+from video_pipeline.engine.notify.outbox import Outbox
 from video_pipeline.engine.notify.target import NotDelivered
 from video_pipeline.engine.notify.targets import connect_target
 
@@ -40,6 +42,24 @@ class Box:
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.logins.append(data.login)
         return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+
+
+class GreyBox(Box):
+    """Refuses one recipient twice, as greylisting does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = time.time()
+        self.refused = 0
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address.startswith("night") and self.refused < 2:
+            self.refused += 1
+            return "451 4.7.1 Greylisted, try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
 
 @pytest.fixture
@@ -135,7 +155,8 @@ def test_a_server_without_starttls_gets_no_password(tmp_path: Path, box: Box) ->
     assert box.logins == []
 
 
-def test_a_server_that_drips_is_given_up_after_its_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("greeting", [b"220 here\r\n", b"220 "])
+def test_a_server_that_drips_is_given_up_after_its_time(tmp_path: Path, greeting: bytes) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     closing = threading.Event()
 
@@ -143,19 +164,41 @@ def test_a_server_that_drips_is_given_up_after_its_time(tmp_path: Path) -> None:
         wire, _ = listener.accept()
         with wire:
             try:
-                wire.sendall(b"220 here\r\n")
+                wire.sendall(greeting)
                 while not closing.wait(0.2):
-                    wire.sendall(b"250-x\r\n")
+                    wire.sendall(b"250-x\r\n" if greeting.endswith(b"\n") else b"x")
             except OSError:
                 return
 
     threading.Thread(target=drip, daemon=True).start()
     began = time.monotonic()
-    failure = send(tmp_path, listener.getsockname()[1], timeout=1.5)
+    failure = send(tmp_path, listener.getsockname()[1], timeout=1)
     closing.set()
     listener.close()
     assert failure is not None
     assert time.monotonic() - began < 6
+
+
+def test_who_has_a_mail_does_not_get_it_again_while_another_recipient_is_refused(tmp_path: Path) -> None:
+    box = GreyBox()
+    controller = served(box)
+    try:
+        config = load_config({"notifications": {"alerts": {"emails": {"ops": {
+            "host": NAME, "port": controller.port, "security": "none", "timeout": 5,
+            "sender": "node@example.org", "recipients": ["ops@example.org", "night@example.org"],
+        }}}}}, environ=False)  # fmt: skip
+        outbox = Outbox(tmp_path / "notifications.sqlite3", clock=lambda: box.now)
+        with outbox.writing() as db:
+            outbox.add(alert_notes(["alert/email.ops"], cause="a", title="a", detail="b", now=0.0), db)
+        for _ in range(4):
+            deliver_to_target(outbox, "alert/email.ops", config)
+            box.now += 3600
+        (note,) = outbox.listed()
+        outbox.close()
+    finally:
+        controller.stop()
+    assert [mail.rcpt_tos for mail in box.mails] == [["ops@example.org"], ["night@example.org"]]
+    assert (note.state, note.attempts) == ("delivered", 3)
 
 
 def test_a_password_is_not_sent_without_encryption_and_must_be_there(

@@ -247,6 +247,30 @@ def test_a_ledger_that_is_an_older_copy_and_a_new_target_begin_with_what_happens
         outbox.close()
 
 
+def test_a_lost_gpu_is_told_until_a_job_is_encoded_by_nvenc_without_a_loss(
+    tmp_path: Path, shop: Receiver
+) -> None:
+    config = config_of(tmp_path, shop, alerts={"webhooks": {"ops": webhook(tmp_path, shop.url)}}, webhooks={})
+    with a_ledger(config) as ledger:
+        outbox = Outbox(outbox_path(config))
+        begin_reading(ledger, outbox, config)
+        for name, encoder, lost in (
+            ("one", "h264_nvenc", {"1": "does not answer"}),
+            ("two", "h264_nvenc", {"1": "does not answer"}),
+            ("cpu", "libx264", {}),
+            ("good", "h264_nvenc", {}),
+        ):
+            submit_row(ledger, name)
+            publish(ledger, claim(ledger), encoder=encoder, encoder_sessions={"lost_gpus": lost})
+            collect_events(ledger, outbox, config)
+            told = [json.loads(note.body)["data"] for note in outbox.listed()]
+            titles = [each["title"] for each in told]
+            assert titles == ["GPU lost", "works again: GPU lost"][: 2 if name == "good" else 1]
+        assert "GPU 1: does not answer" in told[0]["text"]
+        assert told[1]["suppressed"] == 1
+        outbox.close()
+
+
 def test_publications_are_told_when_their_state_changes(tmp_path: Path, shop: Receiver) -> None:
     hooks = {"shop": webhook(tmp_path, shop.url, events=["published", "publication_held"])}
     config = config_of(tmp_path, shop, webhooks=hooks)

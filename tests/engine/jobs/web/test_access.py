@@ -61,6 +61,16 @@ def test_a_page_of_another_origin_is_refused_and_no_reply_is_readable_to_it(loca
     assert local.get("/jobs", headers={"Origin": own}).status_code == 200
 
 
+def test_what_a_page_of_another_origin_embeds_is_refused_and_a_link_is_not(local: httpx.Client) -> None:
+    for site in ("cross-site", "same-site"):
+        got = local.get("/jobs", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "image"})
+        assert (got.status_code, got.json()["field"]) == (403, "Sec-Fetch-Site")
+        link = local.get("/jobs", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"})
+        assert link.status_code == 200
+    for site in ("none", "same-origin"):
+        assert local.get("/jobs", headers={"Sec-Fetch-Site": site}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:5590", "10.0.0.1", "[fe80::1]", "localhost:1:2"]
 )

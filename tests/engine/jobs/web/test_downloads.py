@@ -93,9 +93,13 @@ def test_an_etag_saves_the_download_and_guards_a_range(local: httpx.Client, job_
         assert (same.status_code, same.content) == (304, b"")
     assert local.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
     assert local.get(path, headers={"If-Match": '"x"'}).status_code == 412
+    assert local.get(path, headers={"If-Match": f"W/{tag}"}).status_code == 412
+    assert local.get(path, headers={"If-Match": '"x"', "If-None-Match": tag}).status_code == 412
+    assert local.get(path, headers={"If-Match": f'"x", {tag}', "If-None-Match": tag}).status_code == 304
     part = {"Range": "bytes=0-9"}
     assert local.get(path, headers={**part, "If-Range": tag}).status_code == 206
     assert local.get(path, headers={**part, "If-Range": '"x"'}).status_code == 200
+    assert local.get(path, headers={**part, "If-Range": f"W/{tag}"}).status_code == 200
 
 
 @pytest.mark.parametrize(

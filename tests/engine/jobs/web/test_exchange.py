@@ -55,6 +55,9 @@ def slowest_of_zeromq(node: WebNode, *, seconds: float) -> float:
         b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n bad: folded\r\n: nothing\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /ping HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )  # fmt: skip
 def test_what_is_no_request_gets_a_4xx_or_501_and_the_connection_ends(web_node: WebNode, sent: bytes) -> None:
@@ -62,6 +65,16 @@ def test_what_is_no_request_gets_a_4xx_or_501_and_the_connection_ends(web_node: 
         connection.sendall(sent)
         status = int(everything(connection).split()[1])
     assert status in (400, 401, 403, 404, 431, 501)
+
+
+def test_refused_clients_that_go_on_sending_make_room_for_others(tmp_path: Path) -> None:
+    sent = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nContent-Length: 9\r\n\r\n"
+    with WebNode(web_config(tmp_path, {"max_connections": 16})) as node, contextlib.ExitStack() as opened:
+        for _ in range(16):
+            connection = opened.enter_context(raw(node))
+            connection.sendall(sent)
+            assert b" 401 " in connection.recv(65536)
+        assert httpx.get(f"{node.url}/ping").status_code == 200
 
 
 def test_requests_in_one_packet_are_answered_in_their_order(web_node: WebNode) -> None:

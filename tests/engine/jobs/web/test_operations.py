@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,10 +15,11 @@ import pytest
 
 from tests.support.ledgers import claim
 from tests.support.server import PNG, STORY, Speaker
-from tests.support.web import EventStream, WebNode, web_config
+from tests.support.web import EventStream, WebNode, get_bytes, raw, web_config
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.curve import make_client_key, make_node_key
 from video_pipeline.engine.jobs.messages import BODY_MAX_BYTES
+from video_pipeline.engine.jobs.web.operations import WAITS_OF_A_USER
 
 
 def test_a_submitted_job_is_at_its_location_and_in_the_list(local: httpx.Client) -> None:
@@ -69,6 +72,24 @@ def test_a_wait_ends_when_the_job_ends(local: httpx.Client) -> None:
     assert 0.3 < job.elapsed.total_seconds() < 10
     for wrong in ("31", "-1", "nan", "x"):
         assert local.get(f"{place}?wait={wrong}").status_code == 400
+
+
+def test_users_that_wait_for_jobs_leave_room_for_the_requests_of_others(web_node: WebNode) -> None:
+    with contextlib.ExitStack() as opened:
+        for user in ("will", "wendy", "wes"):
+            client = opened.enter_context(web_node.client(user))
+            place = client.post("/jobs", json={"story": STORY}).headers["location"]
+            opened.callback(client.delete, place)  # ends the waits
+            token = f"Authorization: {client.headers['authorization']}"
+            waiting = [opened.enter_context(raw(web_node)) for _ in range(WAITS_OF_A_USER + 1)]
+            for connection in waiting:
+                connection.sendall(get_bytes(f"{place}?wait=20", token))
+            answered, _, _ = select.select(waiting, [], [], 5)
+            assert [each.recv(65536).split()[1] for each in answered] == [b"503"]
+        with web_node.client("vera") as other:
+            assert other.get("/ping").elapsed.total_seconds() < 5
+            place = other.post("/jobs", json={"story": STORY}).headers["location"]
+            assert other.get(f"{place}?wait=0.1").status_code == 200
 
 
 def test_a_key_is_one_job_over_http_and_zeromq(web_node: WebNode, local: httpx.Client) -> None:
