@@ -67,8 +67,8 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
     )
     listing = verbs.add_parser(
         "list",
-        help="list the connected accounts",
-        description="List the connected accounts; ask no platform.",
+        help="list the accounts that are set up or connected",
+        description="List the accounts that are set up or connected, and until when; ask no platform.",
     )
     check = verbs.add_parser(
         "check",
@@ -111,7 +111,15 @@ def _accounts(arguments: argparse.Namespace) -> int:
         found = [
             _account_view(files, platform, name) for platform in platforms for name in files.names(platform)
         ]
-        lines = [_account_line(each) for each in found] or ["no account is connected"]
+        connected = {(each["platform"], each["name"]) for each in found}
+        found += [
+            each
+            for each in _configured_views(config, arguments.platform)
+            if (each["platform"], each["name"]) not in connected
+        ]
+        lines = [_account_line(each) for each in found] or [
+            "no account is set up (publishing.accounts) or connected"
+        ]
         print(json.dumps(found) if arguments.json else "\n".join(lines))
         return 0
     verbs = {"add": CONNECTED_BY[arguments.platform], "check": _check_account, "remove": _disconnect}
@@ -236,6 +244,22 @@ def _account_view(files: AccountFiles, platform: str, name: str) -> dict[str, An
         | {"ends_at": account.ends_at, "lasts": account.end_words}
         | ({"warning": warning} if warning else {})
     )
+
+
+def _configured_views(config: Config, platform: str | None) -> list[dict[str, Any]]:
+    """Return the accounts of the configuration, as if none was connected."""
+    from video_pipeline.engine.config.families import PUBLISHERS
+
+    return [
+        {"platform": each, "name": name}
+        | (
+            {"warning": f"is not connected: `video-pipeline accounts add {each} {name}`"}
+            if each in PLATFORMS
+            else {"done": "is set up; it needs no connection"}
+        )
+        for each in ((platform,) if platform else PUBLISHERS.names)
+        for name in sorted(getattr(config.publishing.accounts, each))
+    ]
 
 
 def _account_line(view: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def _summary_text(summary: BackupSummary, verb: str) -> str:
     ]
     if summary.unknown:
         lines.append(
-            f"{summary.unknown} publications may have been published since; `video-pipeline publish list --state unknown` "
+            f"publications that may have been published since: {summary.unknown}; `video-pipeline publish list --state unknown` "
             "shows them, `publish resolve` ends the doubt"
         )
     return "\n".join(lines)

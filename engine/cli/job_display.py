@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from video_pipeline.engine.cli.progress import STAGE_WORDS
-from video_pipeline.engine.jobs.messages import EventView, JobView, StatsReply
+from video_pipeline.engine.jobs.messages import EventView, JobView, PublicationView, StatsReply
 from video_pipeline.engine.jobs.model import JobStatus
 
 if TYPE_CHECKING:
@@ -182,13 +182,17 @@ def job_details(job: JobView) -> str:
         "warnings": "\n".join(result.get("warnings", ())),
     }
     rows["published"] = "\n".join(
-        f"{post.platform}/{post.account}: {post.state}  {post.url or post.error or ''}".rstrip()
-        for post in job.publications
+        f"{post.platform}/{post.account}: {_publication_words(post)}" for post in job.publications
     )
     for name, value in rows.items():
         if value:
             table.add_row(name, str(value))
     return _table_text(table)
+
+
+def _publication_words(post: PublicationView) -> str:
+    when = f"at {_local_time(post.due_at)}" if post.state == "scheduled" else ""
+    return "  ".join(filter(None, (post.state, when, post.url or post.error or "")))
 
 
 def job_table(jobs: list[JobView]) -> str:

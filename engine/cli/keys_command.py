@@ -190,7 +190,7 @@ def _revoked(folder: Path, name: str) -> tuple[dict[str, Any], str]:
     removed = tokens.remove_tokens_of(folder, name)
     found: dict[str, Any] = {"name": name, "tokens": removed}
     if removed and name not in curve.client_names(folder):
-        return found, f"{name} is revoked: {len(removed)} tokens"
+        return found, f"{name} is revoked (tokens: {len(removed)})"
     kept = curve.revoke_client(folder, name)
     return {**found, "revoked": str(kept)}, f"{name} is revoked ({kept})"
 

@@ -126,7 +126,16 @@ def _storage(arguments: argparse.Namespace) -> int:
         print(f"free at {name}: {size / 1e9:,.1f} GB")
     for video in deleted:
         print(f"deleted {video.job_id} ({video.size / 1e6:,.1f} MB)")
+    if arguments.prune and not deleted:
+        print(f"deleted nothing: {_why_nothing(config)}")
     return 0
+
+
+def _why_nothing(config: Config) -> str:
+    storage = config.storage
+    if storage.keep_output_days is None and storage.max_output_gb is None:
+        return "neither storage.keep_output_days nor storage.max_output_gb is set"
+    return "storage.keep_output_days and storage.max_output_gb ask for nothing, or what they ask for may not be deleted"
 
 
 COMMANDS: dict[str, Command] = {

@@ -25,9 +25,10 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "examples:\n  video-pipeline publish out/story.mp4 --platform folder --config node.yaml\n"
-        "  video-pipeline publish out/story.mp4 --platform webhook --at 2027-01-31T18:00 --zone Europe/Berlin\n"
-        "  video-pipeline publish list --scheduled\n"
-        "  video-pipeline publish resolve 7 --found POST_ID"
+        "  video-pipeline publish out/story.mp4 --platform webhook --at 2027-01-31T18:00 --zone Europe/Berlin "
+        "--config node.yaml\n"
+        "  video-pipeline publish list --scheduled --config node.yaml\n"
+        "  video-pipeline publish resolve 7 --found POST_ID --config node.yaml"
     )
     verbs = parser.add_subparsers(
         dest="verb", metavar="{video,list,show,change,cancel,resume,resolve,run}", required=True
@@ -78,8 +79,8 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
     resume = verbs.add_parser(
         "resume",
-        help="carry on one that is held or failed",
-        description="Carry on one that is held or failed.",
+        help="carry on one that is held, failed or cancelled",
+        description="Carry on one that is held, failed or cancelled. One that was cancelled before its time waits for it again.",
     )
     resolve = verbs.add_parser(
         "resolve",
@@ -140,6 +141,8 @@ def _publish(arguments: argparse.Namespace) -> int:
         print(json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=2))
     elif arguments.verb == "show":
         for key, value in found[0].as_dict().items():
+            if value is None or value == {}:
+                continue
             text = str(value)
             print(f"{key}: {text if text.isprintable() else repr(text)}")
     else:
@@ -239,7 +242,10 @@ def _carry_out(arguments: argparse.Namespace, config: Config, records: Publicati
         post = changed.post.model_copy(update={"publish_at": moment})
         return [records.change(arguments.number, post=post)]
     if arguments.verb == "resume":
-        return [carry_on_unless_held(records, records.resume(arguments.number), config)]
+        resumed = records.resume(arguments.number)
+        if resumed.state is PublicationState.SCHEDULED:
+            return [resumed]
+        return [carry_on_unless_held(records, resumed, config)]
     found = Published(remote_id=arguments.found, url=arguments.url) if arguments.found else None
     return [records.resolve(arguments.number, found)]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -70,7 +70,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def config_table() -> str:
-    """Return every configuration key as a Markdown table: key, default, meaning."""
+    """Return every configuration key as a Markdown table: key, default, meaning. NAME is a name that the user chooses."""
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for section, outer in Config.model_fields.items():
         model = outer.annotation
@@ -87,7 +87,12 @@ def _table_rows(prefix: str, model: type[BaseModel]) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += _table_rows(f"{prefix}.{name}", field.annotation)
             continue
-        lines.append(f"| `{prefix}.{name}` | `{_yaml_text(default)}` | {field.description} |")
+        shown = "required" if field.is_required() else f"`{_yaml_text(default)}`"
+        lines.append(f"| `{prefix}.{name}` | {shown} | {field.description} |")
+        if get_origin(field.annotation) in (dict, Mapping):
+            item = get_args(field.annotation)[1]
+            if isinstance(item, type) and issubclass(item, BaseModel):
+                lines += _table_rows(f"{prefix}.{name}.NAME", item)
     return lines
 
 

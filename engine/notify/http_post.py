@@ -33,6 +33,7 @@ READ_BYTES: Final = 4096
 
 GONE: Final = 410
 DISCORD_CHARACTERS: Final = 2000
+PRIVATE_ADVICE: Final = "set allow_private for a receiver of your own network"
 
 
 def any_address(address: Address) -> bool:
@@ -81,7 +82,7 @@ class HttpPost:
             ) as answer:
                 return self._judge(answer)
         except AddressRefusedError as error:
-            return self._failed(f"{error}; allowed: public addresses, or set allow_private")
+            return self._failed(f"{error}; {PRIVATE_ADVICE}")
         except ssl.SSLCertVerificationError as error:
             return self._failed(f"its certificate is not valid: {error.verify_message or error.reason}")
         except TooSlowError:
@@ -123,10 +124,13 @@ def http_target(name: str, keys: HttpTarget, *, place: str) -> Target:
         hidden.append(found)
     try:
         url = check_url(text)
+    except FetchError as error:
+        raise ConfigError(f"{key}: {hide_secrets(str(error), hidden)}") from None
+    try:
         if not keys.allow_private:
             check_written_address(url)
     except FetchError as error:
-        raise ConfigError(f"{key}: {hide_secrets(str(error), hidden)}") from None
+        raise ConfigError(f"{key}: {hide_secrets(str(error), hidden)}; {PRIVATE_ADVICE}") from None
     if hidden and url.target != "/":
         hidden.append(Secret(url.target, hidden[0].origin))
     secret = find_webhook_secret(f"{place}.secret_file", file=keys.secret_file, variables=(SECRET_VARIABLE,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,6 +43,13 @@ class Post(BaseModel):
     generated: bool = False
     publish_at: AwareDatetime | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+
+    def shown(self) -> str:
+        """Return it as the JSON that is delivered beside its files: those by their names, without this machine's paths."""
+        files = {"video": self.video, "thumbnail": self.thumbnail, "subtitles": self.subtitles}
+        names = {key: path.name if path else None for key, path in files.items()}
+        texts = self.model_dump(mode="json", exclude={*files, "options", "mark"})
+        return json.dumps(names | texts, ensure_ascii=False, indent=2) + "\n"
 
 
 class Handle(BaseModel):

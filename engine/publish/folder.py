@@ -78,9 +78,7 @@ class FolderCalls:
                 for more in filter(None, (post.thumbnail, post.subtitles)):
                     shutil.copyfile(more, hidden / more.name)
                     sync_file(hidden / more.name)
-                write_text(
-                    hidden / POST_FILE, post.model_dump_json(indent=2, exclude={"video", "options", "mark"})
-                )
+                write_text(hidden / POST_FILE, post.shown())
                 sync_folder(hidden)
 
     @contextlib.contextmanager

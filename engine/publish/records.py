@@ -389,7 +389,10 @@ class Publications:
         return self.get(number)
 
     def cancel(self, number: int) -> Publication:
-        """Cancel a publication of which nothing was published; raise PublicationConflictError otherwise."""
+        """Cancel a publication of which nothing was published; raise PublicationConflictError otherwise.
+
+        One that was scheduled keeps its time, for `resume`.
+        """
         with self.claim(number):
             found = self.get(number)
             if found.state is PublicationState.CANCELLED:
@@ -398,16 +401,22 @@ class Publications:
                 raise PublicationConflictError(
                     f"{found.name}: is {found.state} and can no longer be cancelled"
                 )
-            return self.move(found, PublicationState.CANCELLED)
+            due_at = found.due_at if found.state is PublicationState.SCHEDULED else None
+            return self.move(found, PublicationState.CANCELLED, due_at=due_at)
 
     def resume(self, number: int) -> Publication:
-        """Carry a publication on that is held, failed or cancelled; raise PublicationConflictError for another."""
+        """Carry a publication on that is held, failed or cancelled; raise PublicationConflictError for another.
+
+        One that was cancelled before its time is scheduled for that time again.
+        """
         with self.claim(number):
             found = self.get(number)
             if found.state not in REOPENED:
                 raise PublicationConflictError(
                     f"{found.name}: is {found.state}; only held, failed and cancelled ones are resumed"
                 )
+            if found.state is PublicationState.CANCELLED and found.due_at > self.clock():
+                return self.move(found, PublicationState.SCHEDULED, due_at=found.due_at)
             return self.move(found, PublicationState.PREPARED)
 
     def resolve(self, number: int, published: Published | None) -> Publication:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import json
 import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -199,8 +198,7 @@ class S3Calls:
     def _more(self, post: Post) -> Iterator[tuple[str, bytes]]:
         for file in filter(None, (post.thumbnail, post.subtitles)):
             yield file.name, file.read_bytes()
-        shown = post.model_dump(mode="json", exclude={"video", "thumbnail", "subtitles", "options", "mark"})
-        yield "post.json", json.dumps(shown, ensure_ascii=False, indent=2).encode()
+        yield "post.json", post.shown().encode()
 
     def _key(self, post: Post, name: str) -> str:
         return f"{self.account.prefix}{post.sha256}/{name}"

@@ -43,14 +43,21 @@ def check_specs(specs: Iterable[PublishSpec], config: Config) -> None:
         seen.add((spec.platform, spec.account))
         known = getattr(config.publishing.accounts, spec.platform)
         if spec.account not in known:
-            allowed = ", ".join(sorted(known)) or f"none here; set publishing.accounts.{spec.platform}"
-            raise ConfigError(f"{place}.account: got {spec.account!r}; allowed: {allowed}")
+            raise ConfigError(
+                f"{place}.account: got {spec.account!r}; {_what_is_set_up(spec.platform, sorted(known))}"
+            )
         has = publisher(spec.platform).options
         for option in spec.options:
             if option not in has:
                 raise ConfigError(f"{place}.{option}: {spec.platform} has no {option}; leave it out")
         if spec.at is not None and not config.publishing.scheduling_enabled:
             raise ConfigError(f"{place}.at: publishing.scheduling_enabled is off; leave `at` out")
+
+
+def _what_is_set_up(platform: str, names: list[str]) -> str:
+    if names:
+        return f"allowed: {', '.join(names)}"
+    return f"no account of {platform} is set up: set publishing.accounts.{platform} in the configuration (--config FILE)"
 
 
 def check_node_specs(config: Config) -> None:
@@ -65,10 +72,10 @@ def check_node_specs(config: Config) -> None:
         spec = _delivery_spec(target)
         known = getattr(config.publishing.accounts, platform)
         if spec.account not in known:
-            allowed = ", ".join(f"{platform}/{name}" for name in sorted(known)) or (
-                f"none of {platform} here; set publishing.accounts.{platform}"
+            names = [f"{platform}/{name}" for name in sorted(known)]
+            raise ConfigError(
+                f"storage.deliver[{number}]: got {target!r}; {_what_is_set_up(platform, names)}"
             )
-            raise ConfigError(f"storage.deliver[{number}]: got {target!r}; allowed: {allowed}")
     if config.publishing.auto_publish:
         check_specs(_automatic_specs(config), config)
 

@@ -96,7 +96,7 @@ class TiktokCalls:
         return [
             *lines,
             f"POST {self.endpoint}{INIT[self.keys.mode]}: {json.dumps(body, ensure_ascii=False)}",
-            f"PUT the address that it answers: {post.video}, {post.size} bytes in {count} chunks",
+            f"PUT the address that it answers: {post.video}, {post.size} bytes, chunks: {count}",
             f"POST {self.endpoint}{STATUS}",
         ]
 

@@ -126,7 +126,7 @@ class YoutubeCalls:
         upload = f"{self.endpoint}/upload/youtube/v3"
         lines = [
             f"POST {upload}/videos?uploadType=resumable&part=snippet,status: {resource}",
-            f"PUT the address that it answers: {post.video}, {post.size} bytes in {chunks} chunks",
+            f"PUT the address that it answers: {post.video}, {post.size} bytes, chunks: {chunks}",
         ]
         if post.thumbnail:
             lines.append(f"POST {upload}/thumbnails/set: {post.thumbnail}")

@@ -99,4 +99,7 @@ def test_doctor_checks_the_settings_and_reaches_targets_only_if_it_is_asked(
     _, config = written(tmp_path, shop, allow_private=False)
     state = examine_notifications(config)["webhook/shop"]
     assert not state["configured"]
-    assert "127.0.0.1 is not a public address" in state["reason"]
+    assert (
+        "127.0.0.1 is not a public address; set allow_private for a receiver of your own network"
+        in state["reason"]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,15 @@ def test_a_video_is_published_once_and_shown(place: Path) -> None:
     assert (first["state"], again["number"], again["title"]) == ("confirmed", first["number"], "A light")
     (folder,) = (place / "share").iterdir()
     assert {path.name for path in folder.iterdir()} == {"clip.mp4", "post.json"}
-    assert json.loads((folder / "post.json").read_text())["title"] == "A light"
+    told = (folder / "post.json").read_text()
+    shown = json.loads(told)
+    assert (shown["title"], shown["video"], shown["subtitles"]) == ("A light", "clip.mp4", None)
+    assert str(place) not in told
     done = run("publish", "list", "--config", place / "node.yaml")
     assert done.stdout.split()[:4] == ["1", "confirmed", "folder/default", "A"]
+    done = run("publish", "show", "1", "--config", place / "node.yaml")
+    assert "state: confirmed" in done.stdout.splitlines()
+    assert "None" not in done.stdout
 
 
 def test_a_publication_waits_for_its_time_and_may_be_changed_cancelled_and_resumed(place: Path) -> None:
@@ -61,8 +68,22 @@ def test_a_publication_waits_for_its_time_and_may_be_changed_cancelled_and_resum
     assert [each["number"] for each in publish(place, "list", "--scheduled")] == [1]
     assert publish(place, "cancel", "1")[0]["state"] == "cancelled"
     assert list((place / "share").iterdir()) == []
-    assert publish(place, "resume", "1")[0]["state"] == "confirmed"
+    (resumed,) = publish(place, "resume", "1")
+    assert (resumed["state"], resumed["due_at"]) == ("scheduled", "2088-01-31T18:00:00+00:00")
+    assert publish(place, "run") == []
+    assert list((place / "share").iterdir()) == []
+    publish(place, "change", "1", "--at", datetime.now(UTC).isoformat())
+    assert [each["state"] for each in publish(place, "run")] == ["confirmed"]
     assert publish(place, "list", "--scheduled") == []
+
+
+def test_a_post_that_was_cancelled_while_it_was_carried_on_is_carried_on_at_once(place: Path) -> None:
+    video = str(place / "clip.mp4")
+    (waiting,) = publish(place, video, "--platform", "folder", "--account", "away")
+    assert waiting["state"] in ("prepared", "saved")
+    publish(place, "cancel", "1")
+    (resumed,) = publish(place, "resume", "1")
+    assert resumed["failures"] == waiting["failures"] + 1
 
 
 def test_a_missed_time_is_held_or_published_late_as_configured(place: Path) -> None:
@@ -96,7 +117,10 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
             "--platform: got 'myspace'; allowed: folder, instagram, s3, tiktok, webhook, youtube",
         ),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
-        (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
+        (
+            ("CLIP", "--platform", "webhook"),
+            "no account of webhook is set up: set publishing.accounts.webhook",
+        ),
         (("CLIP", "--platform", "folder", "--at", "soon"), "time: got 'soon'; give one such as"),
         (
             ("CLIP", "--platform", "folder", "--account", "a b"),

@@ -234,3 +234,9 @@ def test_the_table_has_a_row_with_a_meaning_for_every_key() -> None:
         for name in model.model_fields:
             assert any(key == f"{section}.{name}" or key.startswith(f"{section}.{name}.") for key in keys)
     assert all(row.split("|")[3].strip() not in ("", "None") for row in rows)
+    assert {
+        "notifications.webhooks.NAME.allow_private",
+        "notifications.alerts.emails.NAME.security",
+        "publishing.accounts.webhook.NAME.secret_file",
+    } <= keys
+    assert "| `publishing.accounts.folder.NAME.path` | required |" in config_table()

@@ -94,6 +94,20 @@ def test_an_account_is_connected_in_a_browser_checked_listed_and_removed(
     assert fake.problems == []
 
 
+def test_the_list_also_has_accounts_of_the_configuration_that_are_not_connected_or_need_no_connection(
+    tmp_path: Path,
+) -> None:
+    accounts = {"folder": {"archive": {"path": str(tmp_path)}}, "tiktok": {"studio": {}}}
+    config = tmp_path / "node.yaml"
+    settings = {"node": {"state_path": str(tmp_path / "state")}, "publishing": {"accounts": accounts}}
+    config.write_text(yaml.safe_dump({"video_pipeline": settings}))
+    assert run("accounts", "list", "--config", config).stdout.splitlines() == [
+        "folder/archive  is set up; it needs no connection",
+        "tiktok/studio  is not connected: `video-pipeline accounts add tiktok studio`",
+    ]
+    assert "no account" in run("accounts", "list", "youtube", "--config", config).stdout
+
+
 def test_access_that_is_not_allowed_is_an_error_without_a_file(fake: YoutubeFake, tmp_path: Path) -> None:
     app = read_app(fake.app_file(tmp_path))
     fake.vendor.allows = False

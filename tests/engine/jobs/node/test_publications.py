@@ -117,7 +117,7 @@ def test_every_video_is_delivered_and_the_status_of_its_job_says_where_each_file
     [
         ("ftp", "storage.deliver[0]: got 'ftp'; allowed: folder, "),
         ("folder/nowhere", "allowed: folder/archive, folder/default, folder/second"),
-        ("s3", "got 's3'; allowed: none of s3 here; set publishing.accounts.s3"),
+        ("s3", "got 's3'; no account of s3 is set up: set publishing.accounts.s3"),
     ],
 )
 def test_a_node_does_not_start_if_it_cannot_deliver_where_it_should(
@@ -191,7 +191,7 @@ def test_a_job_whose_publications_cannot_be_stored_is_completed_when_they_can(
             [{"platform": "folder", "account": "third"}],
             "publish[0].account: got 'third'; allowed: archive, default, second",
         ),
-        ([{"platform": "webhook"}], "none here; set publishing.accounts.webhook"),
+        ([{"platform": "webhook"}], "no account of webhook is set up: set publishing.accounts.webhook"),
         (
             [{"platform": "folder"}, {"platform": "folder"}],
             "publish[1]: folder, account default: is named twice",

@@ -158,3 +158,11 @@ def test_the_command_shows_what_takes_space_and_prunes(tmp_path: Path, session_c
     assert done.returncode == 0, done.stderr
     assert f"deleted {job_id}" in done.stdout
     assert "0 finished videos" in done.stdout
+    done = run("storage", "--prune", "--config", file)
+    assert (
+        "deleted nothing: storage.keep_output_days and storage.max_output_gb ask for nothing" in done.stdout
+    )
+    del settings["storage"]["max_output_gb"]
+    file.write_text(yaml.safe_dump({"video_pipeline": settings}))
+    done = run("storage", "--prune", "--config", file)
+    assert "neither storage.keep_output_days nor storage.max_output_gb is set" in done.stdout
