@@ -2,11 +2,13 @@
 
     node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
+                     {"drained": true}   an operator had drained the node before the server was restarted
                      {"changed": true}   the node has written to the ledger
                      {"full": true}      no job starts because a disk is full; false: jobs start again
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
+                     {"drained": true}   an operator drains the node; false: it works again
                      {"error": TEXT}     why it cannot start, then exit status 2
 
 Messages are JSON, one per line, on its standard input and output. It logs to the standard error of the node.
@@ -93,6 +95,8 @@ class ServerProcess:
         self._turned = self._answered = self._reported = self._wrote = self._ping_at = 0.0
         self._writes, self._killed = 0, False
         self._draining = self._full = False
+        self.drained = False
+        """Whether an operator has drained the node."""
         self._was_ready = False
         self._failures = 0
         self._start_at = 0.0
@@ -242,6 +246,8 @@ class ServerProcess:
         self._send(setup=self._setup)
         if self._draining:
             self._send(drain=True)
+        if self.drained:
+            self._send(drained=True)
         if self._full:
             self._send(full=True)
 
@@ -284,6 +290,8 @@ class ServerProcess:
                 self._start_probe(message["ready"])
             elif "counters" in message:
                 self._note_counters(message["counters"])
+            elif "drained" in message:
+                self.drained = bool(message["drained"])
             elif "error" in message:
                 self._error = str(message["error"])
 

@@ -5,11 +5,13 @@
     stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, the public key
                                            that the node uses to ping the server, and of the HTTP process its
                                            public key and the secret with which it acts for users
-             {"drain": true}               answer submits with DRAINING from now on
+             {"drain": true}               answer submits with DRAINING from now on: the node ends
+             {"drained": true}             the same while an operator drains the node; false: no longer
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
              {"error": TEXT}               the server cannot start; exit status 2
              {"counters": {NAME: N}}       every second, counted from the start
+             {"drained": true}             an operator drains the node; false: it works again
 
 It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket. A process of its
 own, `LedgerProcess`, writes the ledger.
@@ -145,7 +147,11 @@ class Server:
         self.events = bind(self._events, events, field="node.events_bind")
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
-        self._handler = RequestHandler(self._ledger, config, slots=slots, events=port)
+        self._drained: bool | None = None
+        """What the node has yet to be told of an operator's drain."""
+        self._handler = RequestHandler(
+            self._ledger, config, slots=slots, events=port, on_drain=self._note_drain
+        )
         self._files = FileReader(self._connections.unread)
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
@@ -211,6 +217,8 @@ class Server:
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
+            if self._drained is not None and commands.send({"drained": self._drained}):
+                self._drained = None
             if now >= next_poll:
                 last_poll = now
                 # The node and the writer say when there is something new; other programs may write, too.
@@ -236,9 +244,14 @@ class Server:
 
     def _command(self, command: Any) -> None:
         if isinstance(command, dict) and command.get("drain"):
-            self._handler.draining = True
+            self._handler.stop()
+        if isinstance(command, dict) and "drained" in command:
+            self._handler.set_drained(bool(command["drained"]))
         if isinstance(command, dict) and "full" in command:
             self._handler.full = bool(command["full"])
+
+    def _note_drain(self, on: bool) -> None:
+        self._drained = on
 
     # --- requests -----------------------------------------------------------------------------------------
 

@@ -16,8 +16,6 @@ from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.client.steps import call
 from video_pipeline.engine.jobs.encoding import decode, encode
 from video_pipeline.engine.jobs.messages import (
-    REPLIES,
-    REQUESTS,
     Encoding,
     ErrorReply,
     EventView,
@@ -26,6 +24,7 @@ from video_pipeline.engine.jobs.messages import (
     Submitted,
 )
 from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.verbs import REPLIES, REQUESTS
 
 SCHEMA = messages_schema()
 JOB = "job-0123456789abcdef01234567"
