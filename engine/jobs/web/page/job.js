@@ -18,7 +18,7 @@ export class JobDetail {
     this.stages = new Map();
     this.saidAt = 0;
     this.onClosed = onClosed;
-    this.element = el("section", { id: "job", "aria-labelledby": "job-title", tabindex: -1, hidden: true });
+    this.element = el("section", { id: "job", "aria-label": "Job", hidden: true });
     document.addEventListener("job-changed", ({ detail }) => {
       if (detail.job_id === this.id) this.refresh().catch(complain);
     });
@@ -40,6 +40,8 @@ export class JobDetail {
     Object.assign(this, { job: null, events: [], stages: new Map(), filesOf: "" });
     this.build();
     this.element.hidden = false;
+    this.title.focus({ preventScroll: true });
+    if (matchMedia("(max-width: 74.99rem)").matches) this.element.scrollIntoView({ block: "start" });
     try {
       await this.refresh();
       await this.readEvents();
@@ -53,16 +55,14 @@ export class JobDetail {
     this.logTimer = setInterval(() => {
       if (this.job?.status === "processing" && !document.hidden) this.readLog();
     }, LOG_MS);
-    this.element.focus({ preventScroll: true });
-    this.element.scrollIntoView({ block: "nearest" });
   }
 
   build() {
-    this.title = el("h2", { id: "job-title" }, "…");
+    this.title = el("h2", { id: "job-title", tabindex: -1 }, "…");
     this.state = el("span", { class: "state" });
     this.bar = el("progress", { max: 100, "aria-label": "Progress of this job" });
     this.words = el("span", { class: "words" });
-    this.facts = el("div");
+    this.facts = el("div", { class: "part" });
     this.fault = el("p", { class: "warning", hidden: true });
     this.warnings = part("Warnings");
     this.media = part("Video");

@@ -52,7 +52,7 @@ const live = new Live({
     document.getElementById("who").replaceChildren(foreign(pong.user), ` on ${pong.node} ${pong.version}`);
     signOut.hidden = !hasToken();
     await views[place().view].load();
-    if (detail.id) await detail.refresh();
+    if (detail.job) await Promise.all([detail.refresh(), detail.readEvents()]).catch(complain);
   },
 });
 
