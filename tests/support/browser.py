@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,6 +54,14 @@ def page_of(browser: Browser, **options: Any) -> Iterator[Page]:
     finally:
         context.close()
     assert faults == []
+
+
+def wait_in_page(page: Page, expression: str, *, seconds: float = 20) -> None:
+    """Wait until an expression is true in a page; `wait_for_function` would break the page's content policy."""
+    until = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < until, f"not within {seconds:g} s: {expression}"
+        page.wait_for_timeout(50)
 
 
 NAMELESS = """() => {

@@ -2,13 +2,13 @@
 
     node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
-                     {"drained": true}   an operator had drained the node before the server was restarted
+                     {"drained": [NAME, …]}      the machines that operators had drained before it was restarted
                      {"changed": true}   the node has written to the ledger
                      {"full": true}      no job starts because a disk is full; false: jobs start again
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
-                     {"drained": true}   an operator drains the node; false: it works again
+                     {"drained": NAME, "on": true}   an operator drains a machine; false: it works again
                      {"error": TEXT}     why it cannot start, then exit status 2
 
 Messages are JSON, one per line, on its standard input and output. It logs to the standard error of the node.
@@ -33,6 +33,7 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.worker_process import child_environment, module_command
 from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.machines import machine_name
 from video_pipeline.engine.jobs.processes import signal_session, waits_for_disk
 
 logger = logging.getLogger(__name__)
@@ -95,8 +96,9 @@ class ServerProcess:
         self._turned = self._answered = self._reported = self._wrote = self._ping_at = 0.0
         self._writes, self._killed = 0, False
         self._draining = self._full = False
-        self.drained = False
-        """Whether an operator has drained the node."""
+        self._name = machine_name()
+        self.drained_machines: set[str] = set()
+        """The machines that operators have drained."""
         self._was_ready = False
         self._failures = 0
         self._start_at = 0.0
@@ -111,6 +113,11 @@ class ServerProcess:
     def ready(self) -> bool:
         """Whether the server process accepts requests."""
         return self.endpoints is not None
+
+    @property
+    def drained(self) -> bool:
+        """Whether an operator has drained this machine."""
+        return self._name in self.drained_machines
 
     @property
     def trouble(self) -> str | None:
@@ -246,8 +253,8 @@ class ServerProcess:
         self._send(setup=self._setup)
         if self._draining:
             self._send(drain=True)
-        if self.drained:
-            self._send(drained=True)
+        if self.drained_machines:
+            self._send(drained=sorted(self.drained_machines))
         if self._full:
             self._send(full=True)
 
@@ -291,7 +298,8 @@ class ServerProcess:
             elif "counters" in message:
                 self._note_counters(message["counters"])
             elif "drained" in message:
-                self.drained = bool(message["drained"])
+                change = self.drained_machines.add if message["on"] else self.drained_machines.discard
+                change(str(message["drained"]))
             elif "error" in message:
                 self._error = str(message["error"])
 

@@ -229,7 +229,7 @@ class WebProcess:
             if "ready" in message:
                 self.url, self._was_ready = message["ready"]["url"], True
                 self._reported = self._clock.monotonic()
-                logger.info("HTTP at %s", self.url)
+                logger.info("HTTP at %s; the page is at %s/", self.url, self.url)
             elif "counters" in message:
                 self.counters, self._reported = message["counters"], self._clock.monotonic()
             elif "error" in message:

@@ -17,7 +17,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 from video_pipeline.engine.jobs.server.limits import HeldWait, HeldWaits, RateLimit
-from video_pipeline.engine.jobs.server.node_requests import NodeRequests
+from video_pipeline.engine.jobs.server.node_requests import NodeRequests, OnDrain
 from video_pipeline.engine.jobs.server.result_files import answer_read, file_read
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.wire import (
@@ -71,9 +71,9 @@ class RequestHandler:
         slots: int,
         events: str = "",
         clock: Clock = SYSTEM_CLOCK,
-        on_drain: Callable[[bool], None] | None = None,
+        on_drain: OnDrain | None = None,
     ) -> None:
-        """Use a ledger. `on_drain` is called when an operator drains the machine (True) or lets it work again."""
+        """Use a ledger. `on_drain` is called when an operator drains a machine or lets it work again."""
         self._ledger = ledger
         self._config = config
         self._node = config.node
@@ -95,15 +95,15 @@ class RequestHandler:
     @property
     def draining(self) -> bool:
         """Whether no jobs are accepted: the node ends, or an operator drains it."""
-        return self._about.stopping or self._about.drained
+        return self._about.stopping or self._about.name in self._about.drained
 
     def stop(self) -> None:
         """Accept no jobs from now on: the node ends."""
         self._about.stopping = True
 
-    def set_drained(self, drained: bool) -> None:
-        """Set whether an operator has drained the machine."""
-        self._about.drained = drained
+    def set_drained(self, machines: Iterable[str]) -> None:
+        """Set which machines operators have drained."""
+        self._about.drained = set(machines)
 
     # --- a batch ------------------------------------------------------------------------------------------
 

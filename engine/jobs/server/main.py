@@ -6,12 +6,12 @@
                                            that the node uses to ping the server, and of the HTTP process its
                                            public key and the secret with which it acts for users
              {"drain": true}               answer submits with DRAINING from now on: the node ends
-             {"drained": true}             the same while an operator drains the node; false: no longer
+             {"drained": [NAME, …]}        the machines that operators have drained
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
              {"error": TEXT}               the server cannot start; exit status 2
              {"counters": {NAME: N}}       every second, counted from the start
-             {"drained": true}             an operator drains the node; false: it works again
+             {"drained": NAME, "on": true} an operator drains a machine; false: it works again
 
 It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket. A process of its
 own, `LedgerProcess`, writes the ledger.
@@ -19,7 +19,6 @@ own, `LedgerProcess`, writes the ledger.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import resource
@@ -27,7 +26,7 @@ import select
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -36,7 +35,7 @@ import zmq
 
 from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
+from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.jobs.acting import ACTING_FRAMES, ActingCheck
 from video_pipeline.engine.jobs.curve import (
     NODE_CLIENT,
@@ -55,6 +54,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS
 from video_pipeline.engine.jobs.processes import die_with_parent
+from video_pipeline.engine.jobs.server.commands import Commands
 from video_pipeline.engine.jobs.server.connections import Connections
 from video_pipeline.engine.jobs.server.file_reader import FileReader
 from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
@@ -147,8 +147,8 @@ class Server:
         self.events = bind(self._events, events, field="node.events_bind")
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
-        self._drained: bool | None = None
-        """What the node has yet to be told of an operator's drain."""
+        self._drains: deque[dict[str, Any]] = deque()
+        """What the node has yet to be told of operators' drains."""
         self._handler = RequestHandler(
             self._ledger, config, slots=slots, events=port, on_drain=self._note_drain
         )
@@ -217,8 +217,8 @@ class Server:
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
-            if self._drained is not None and commands.send({"drained": self._drained}):
-                self._drained = None
+            while self._drains and commands.send(self._drains[0]):
+                self._drains.popleft()
             if now >= next_poll:
                 last_poll = now
                 # The node and the writer say when there is something new; other programs may write, too.
@@ -246,12 +246,12 @@ class Server:
         if isinstance(command, dict) and command.get("drain"):
             self._handler.stop()
         if isinstance(command, dict) and "drained" in command:
-            self._handler.set_drained(bool(command["drained"]))
+            self._handler.set_drained(command["drained"])
         if isinstance(command, dict) and "full" in command:
             self._handler.full = bool(command["full"])
 
-    def _note_drain(self, on: bool) -> None:
-        self._drained = on
+    def _note_drain(self, machine: str, on: bool) -> None:
+        self._drains.append({"drained": machine, "on": on})
 
     # --- requests -----------------------------------------------------------------------------------------
 
@@ -392,50 +392,6 @@ def _user(frame: zmq.Frame) -> str:
         return str(frame.get("User-Id"))
     except zmq.ZMQError:
         return ""
-
-
-class Commands:
-    """The pipes to the node: commands on stdin, reports on stdout."""
-
-    def __init__(self) -> None:
-        self.descriptor = sys.stdin.fileno()
-        self._out = sys.stdout.fileno()
-        self._rest = b""
-        self.ended = False
-
-    def setup(self) -> dict[str, Any] | None:
-        """Wait for the setup command and return it, or None at the end of the input. Raises ConfigError."""
-        while not self.ended:
-            select.select([self.descriptor], [], [])
-            for first in self.read(most=1):
-                setup = first.get("setup") if isinstance(first, dict) else None
-                if not isinstance(setup, dict) or not isinstance(setup.get("config"), dict):
-                    raise ConfigError('server process: the first line must be {"setup": {"config": {…}, …}}')
-                return setup
-        return None
-
-    def read(self, *, most: int = 1000) -> list[Any]:
-        """Return the commands received."""
-        if b"\n" not in self._rest:
-            data = os.read(self.descriptor, 1 << 16)
-            self.ended = not data
-            self._rest += data
-        found: list[Any] = []
-        while b"\n" in self._rest and len(found) < most:
-            line, self._rest = self._rest.split(b"\n", 1)
-            with suppress(ValueError):
-                found.append(json.loads(line))
-        return found
-
-    def send(self, message: dict[str, Any]) -> bool:
-        """Send a message to the node and return True; drop it if the pipe is full or closed."""
-        line = json.dumps(message).encode() + b"\n"
-        _, writable, _ = select.select([], [self._out], [], 0)
-        if writable and len(line) <= select.PIPE_BUF:  # a pipe takes that many bytes whole
-            with suppress(BrokenPipeError):
-                os.write(self._out, line)
-                return True
-        return False
 
 
 def _start_logging(*, as_json: bool) -> None:

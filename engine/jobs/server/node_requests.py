@@ -13,7 +13,7 @@ from video_pipeline.engine.jobs import messages as m
 from video_pipeline.engine.jobs import node_messages as n
 from video_pipeline.engine.jobs.folders import Folders, tail
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.machines import MachinesFile
+from video_pipeline.engine.jobs.machines import MachinesFile, machine_name
 from video_pipeline.engine.jobs.server.wire import RequestError
 from video_pipeline.engine.jobs.server.writes import STORAGE_RETRY_SECONDS, sees_all, visible_job
 from video_pipeline.engine.jobs.verbs import Request
@@ -31,9 +31,12 @@ LOG_BYTES: Final = 128 * 1024
 
 LINE_MAX: Final = 2000
 
+OnDrain = Callable[[str, bool], None]
+"""Gets the name of a machine, and whether it starts no further jobs."""
+
 
 class NodeRequests:
-    """Answers requests for users. `stopping`: the node ends; `drained`: an operator lets it start no jobs."""
+    """Answers requests for users. `stopping`: the node ends; `drained`: machines that operators let start no jobs."""
 
     def __init__(
         self,
@@ -42,14 +45,16 @@ class NodeRequests:
         posts: JobPublications,
         *,
         clock: Clock,
-        on_drain: Callable[[bool], None] | None,
+        on_drain: OnDrain | None,
     ) -> None:
         self._ledger, self._node, self._posts, self._clock = ledger, config.node, posts, clock
         self._folders = Folders.of(config)
         self._machines = MachinesFile(self._folders.machines)
         self._outbox_path = outbox_path(config)
         self._on_drain = on_drain
-        self.stopping = self.drained = False
+        self.name = machine_name()
+        self.stopping = False
+        self.drained: set[str] = set()
 
     def answer(self, request: Request, user: str) -> m.Message:
         """Return the reply to a request; raise RequestError."""
@@ -96,7 +101,7 @@ class NodeRequests:
     def _shown(self, machine: n.MachineView, user: str) -> n.MachineView:
         now = self._clock.wall()
         state = machine.state
-        if self.drained and state == "ready":
+        if machine.name in self.drained and state == "ready":
             state = "draining"  # the node has yet to report it
         if now - machine.seen_at.timestamp() > GONE_SECONDS:
             state = "gone"
@@ -113,7 +118,8 @@ class NodeRequests:
     def _drain(self, request: n.Drain, user: str) -> m.Message:
         self._check_operator("drain", user)
         names = [machine.name for machine in self._machines.read()]
-        if request.machine is not None and request.machine not in names:
+        name = request.machine or self.name
+        if name not in (self.name, *names):
             raise RequestError(
                 "NOT_FOUND",
                 f"machine: got {request.machine!r}; allowed: {', '.join(names) or 'none has reported yet'}",
@@ -126,14 +132,17 @@ class NodeRequests:
             )
         if self.stopping:
             raise RequestError("DRAINING", "the node is shutting down", retry_after=5.0)
-        self.drained = request.on
-        self._on_drain(request.on)
-        found = self._list_machines(user)
-        if request.on:
-            return found
-        # The machine reports within a second that it works again.
-        ready = (each.model_copy(update={"state": "ready"}) if each.state == "draining" else each for each in found.machines)  # fmt: skip
-        return n.Machines(machines=tuple(ready))
+        (self.drained.add if request.on else self.drained.discard)(name)
+        self._on_drain(name, request.on)
+        return n.Machines(
+            machines=tuple(
+                # The machine reports within a second that it works again.
+                each.model_copy(update={"state": "ready"})
+                if each.name == name and each.state == "draining" and not request.on
+                else each
+                for each in self._list_machines(user).machines
+            )
+        )
 
     # --- publications -------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ export class JobDetail {
   constructor(onClosed) {
     this.id = "";
     this.job = null;
-    this.events = [];
+    this.events = new Map();   // by number
     this.stages = new Map();
     this.saidAt = 0;
     this.onClosed = onClosed;
@@ -37,7 +37,7 @@ export class JobDetail {
     this.close();
     this.id = id;
     this.controller = new AbortController();
-    Object.assign(this, { job: null, events: [], stages: new Map(), filesOf: "" });
+    Object.assign(this, { job: null, events: new Map(), stages: new Map(), filesOf: "" });
     this.build();
     this.element.hidden = false;
     this.title.focus({ preventScroll: true });
@@ -141,11 +141,15 @@ export class JobDetail {
     const { id } = this;
     const page = await get(jobPath(id, "events"), { limit: 1000 }, this.controller.signal);
     if (id !== this.id) return;
-    const known = new Set(page.events.map((event) => event.seq));
-    this.events = [...page.events, ...this.events.filter((event) => !known.has(event.seq))];
-    for (const event of this.events) this.note(event);
+    for (const event of page.events) this.events.set(event.seq, event);
+    this.stages.clear();
+    for (const event of this.inOrder()) this.note(event);
     this.showEvents();
     this.showStages();
+  }
+
+  inOrder() {
+    return [...this.events.values()].sort((one, other) => one.seq - other.seq);
   }
 
   note(event) {
@@ -162,7 +166,7 @@ export class JobDetail {
     if (!mine.length || !this.job) return;
     let job = this.job;
     for (const event of mine) {
-      this.events.push(event);
+      this.events.set(event.seq, event);
       this.note(event);
       job = advanced(job, event);
     }
@@ -188,7 +192,7 @@ export class JobDetail {
   }
 
   showEvents() {
-    const shown = this.events.filter((event) => event.kind !== "progress").slice(-EVENTS_SHOWN).reverse();
+    const shown = this.inOrder().filter((event) => event.kind !== "progress").slice(-EVENTS_SHOWN).reverse();
     fill(this.eventList, shown.length ? [el("ol", { class: "events", reversed: true }, shown.map((event) => el("li", { "data-seq": event.seq },
       when(event.at), ` ${event.kind}`, event.attempt ? `, attempt ${event.attempt}` : "",
       event.details.error_type ? [": ", foreign(event.details.error_type)] : "",

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,19 +14,16 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import CONTRAST, NAMELESS, chromium, needs_chromium, page_of
+from tests.support.browser import needs_chromium, page_of, wait_in_page
 from tests.support.jobs import wait_until
 from tests.support.ledgers import claim, job, submit
-from tests.support.ports import free_port
+from tests.support.page_setup import failed_job, machine, opened, unknown_publication
 from tests.support.server import STORY
 from tests.support.web import WebNode, web_config
-from video_pipeline.engine.jobs.machines import write_machines
-from video_pipeline.engine.jobs.model import Failure, Progress
-from video_pipeline.engine.jobs.node_messages import CacheView, DiskView, GpuView, MachineView
+from video_pipeline.engine.jobs.machines import machine_name, write_machines
+from video_pipeline.engine.jobs.model import Progress
 from video_pipeline.engine.notify.outbox import NewNote, Outbox, outbox_path
-from video_pipeline.engine.publish.base import Handle, Post
 from video_pipeline.engine.publish.records import Publications, publications_path
-from video_pipeline.engine.publish.states import PublicationState
 
 pytestmark = needs_chromium
 
@@ -43,72 +35,11 @@ HOSTILE = (
 )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebNode]:
-    config = web_config(
-        tmp_path_factory.mktemp("page"),
-        {"port": free_port()},  # the same one after a restart
-        max_requests_per_second=1e6,
-        max_queued=20_000,
-        operators=["chief"],
-    )
-    with WebNode(config) as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with page_of(browser) as opened:
-        yield opened
-
-
-def opened(page: Page, node: WebNode, place: str = "") -> Page:
-    page.goto(f"{node.url}/{place}")
-    expect(page.locator("#connection")).to_have_text("live")
-    return page
-
-
-def machine(name: str = "one", **fields: Any) -> MachineView:
-    known: dict[str, Any] = {
-        "state": "ready",
-        "version": "0.1.0",
-        "cores": 2,
-        "memory_bytes": 8_000_000_000,
-        "slots": 2,
-        "warm": 2,
-        "running": 0,
-        "gpus": (GpuView(name="<i>GPU</i>", memory_mib=8192, driver="1"),),
-        "disks": (DiskView(folder="state", free_bytes=10**9, total_bytes=10**10),),
-        "cache": CacheView(bytes=123_456, files=7, segments=10, segments_from_cache=4),
-        "started_at": datetime.now(UTC),
-        "seen_at": datetime.now(UTC),
-    }
-    return MachineView(name=name, **(known | fields))
-
-
-def failed_job(node: WebNode, **values: Any) -> str:
-    """Return a job that has failed; no other is queued with high priority."""
-    with node.ledger() as ledger:
-        job_id = submit(ledger, "failed", priority="high", **values)
-        attempt = claim(ledger)
-        assert attempt.job_id == job_id
-        ledger.attempts.fail(
-            job_id, attempt.fence, Failure("permanent", "StoryError", "no <b>scene</b>"), retry_in=None
-        )
-        return job_id
-
-
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def test_the_page_is_served_with_a_strict_policy_and_needs_no_token(node: WebNode) -> None:
-    with node.client() as client:
+def test_the_page_is_served_with_a_strict_policy_and_needs_no_token(page_node: WebNode) -> None:
+    with page_node.client() as client:
         reply = client.get("/")
         policy = dict(part.split(" ", 1) for part in reply.headers["content-security-policy"].split("; "))
         assert policy["default-src"] == "'none'"
@@ -133,10 +64,10 @@ def page_sources() -> list[Path]:
     return [path for path in FOLDER.iterdir() if path.suffix in (".js", ".html", ".css")]
 
 
-def test_text_of_others_is_shown_as_text(node: WebNode, page: Page) -> None:
-    with node.ledger() as ledger:
+def test_text_of_others_is_shown_as_text(page_node: WebNode, page: Page) -> None:
+    with page_node.ledger() as ledger:
         ids = [submit(ledger, text, owner=f"<u>{n}</u>", title=text) for n, text in enumerate(HOSTILE)]
-    opened(page, node)
+    opened(page, page_node)
     for text, job_id in zip(HOSTILE, ids, strict=True):
         row = page.locator(f"tr[data-job='{job_id}']")
         assert row.locator("a.title").text_content() == text[:200]
@@ -150,15 +81,15 @@ def test_text_of_others_is_shown_as_text(node: WebNode, page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_filters_and_pages_are_in_the_url_and_go_back(node: WebNode, page: Page) -> None:
-    with node.ledger() as ledger:
+def test_filters_and_pages_are_in_the_url_and_go_back(page_node: WebNode, page: Page) -> None:
+    with page_node.ledger() as ledger:
         for number in range(120):
             submit(ledger, owner="pager", title=f"page story {number}")
-    opened(page, node)
+    opened(page, page_node)
     page.fill("#filter-user", "pager")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(100)
-    expect(page).to_have_url(f"{node.url}/?user=pager")
+    expect(page).to_have_url(f"{page_node.url}/?user=pager")
     page.click("#page-older")
     expect(page.locator("tbody tr")).to_have_count(20)
     assert "before=job-" in page.url
@@ -191,7 +122,7 @@ def test_ten_thousand_queued_jobs_do_not_freeze_the_page(browser: Browser, tmp_p
             ledger.attempts.progress(attempt.job_id, attempt.fence, Progress("render", step / 3))
         ledger.attempts.requeue(attempt.job_id, attempt.fence, reason="test")
         last = ledger.events.last_seq()
-        page.wait_for_function(f"videoPipeline.live.last >= {last}")
+        wait_in_page(page, f"videoPipeline.live.last >= {last}")
         expect(page.locator(".counts")).to_contain_text("10,000 of 20,000")
         longest = page.evaluate("window.longest")
         assert longest < 1000, f"a frame took {longest:.0f} ms"
@@ -200,10 +131,10 @@ def test_ten_thousand_queued_jobs_do_not_freeze_the_page(browser: Browser, tmp_p
 # --- actions -----------------------------------------------------------------------------------------------------
 
 
-def test_cancel_retry_and_priority_are_done_by_the_node(node: WebNode, page: Page) -> None:
-    with node.ledger() as ledger:
+def test_cancel_retry_and_priority_are_done_by_the_node(page_node: WebNode, page: Page) -> None:
+    with page_node.ledger() as ledger:
         job_id = submit(ledger, title="to be changed")
-        opened(page, node)
+        opened(page, page_node)
         row = page.locator(f"tr[data-job='{job_id}']")
         row.get_by_role("button", name="Cancel").click()
         expect(row.locator(".state")).to_have_text("cancelled")
@@ -225,13 +156,13 @@ def test_cancel_retry_and_priority_are_done_by_the_node(node: WebNode, page: Pag
         assert job(ledger, job_id).status == "cancelled"
 
 
-def test_all_failed_jobs_are_retried_after_a_question(node: WebNode, page: Page) -> None:
-    ids = [failed_job(node, owner="faulty", title=f"faulty {number}") for number in range(3)]
-    opened(page, node, "?user=faulty&status=failed")
+def test_all_failed_jobs_are_retried_after_a_question(page_node: WebNode, page: Page) -> None:
+    ids = [failed_job(page_node, owner="faulty", title=f"faulty {number}") for number in range(3)]
+    opened(page, page_node, "?user=faulty&status=failed")
     expect(page.locator("tbody tr")).to_have_count(3)
     page.click("#retry-all")
     page.click("#ask-no")
-    with node.ledger() as ledger:
+    with page_node.ledger() as ledger:
         assert {job(ledger, job_id).status for job_id in ids} == {"failed"}
         page.click("#retry-all")
         page.click("#ask-yes")
@@ -241,61 +172,59 @@ def test_all_failed_jobs_are_retried_after_a_question(node: WebNode, page: Page)
             ledger.jobs.request_cancel(job_id)
 
 
-def test_a_failed_job_shows_why_and_its_log(node: WebNode, page: Page) -> None:
-    job_id = failed_job(node, title="why it failed")
-    with node.ledger() as ledger:
-        log = node.folders.log(job_id, job(ledger, job_id).fence)
+def test_a_failed_job_shows_why_and_its_log(page_node: WebNode, page: Page) -> None:
+    job_id = failed_job(page_node, title="why it failed")
+    with page_node.ledger() as ledger:
+        log = page_node.folders.log(job_id, job(ledger, job_id).fence)
     log.write_text("first line\n<b>last</b> line\n")
-    opened(page, node, f"?job={job_id}")
+    opened(page, page_node, f"?job={job_id}")
     expect(page.locator("#job .warning")).to_have_text("StoryError: no <b>scene</b>")
     expect(page.locator("#job pre")).to_have_text("first line\n<b>last</b> line")
-    opened(page, node, "?job=job-000000000000000000000000")  # and what is live stays so
+    opened(page, page_node, "?job=job-000000000000000000000000")  # and what is live stays so
     expect(page.locator("#job-title")).to_have_text("There is no such job")
 
 
-def test_a_machine_is_drained_and_works_again(node: WebNode, page: Page) -> None:
+def test_a_machine_is_drained_and_works_again(page_node: WebNode, page: Page) -> None:
+    own, other = machine_name(), "another-machine"
     write_machines(
-        node.folders.machines, [machine("one"), machine("two", state="not ready", reasons=("<b>",))]
+        page_node.folders.machines,
+        [machine(own), machine(other), machine("third", state="not ready", reasons=("<b>",))],
     )
-    opened(page, node, "?view=machines")
-    card = page.locator("[data-machine='one']")
+    opened(page, page_node, "?view=machines")
+    card = page.locator(f"[data-machine='{own}']")
     expect(card).to_contain_text("<i>GPU</i>")
     expect(card).to_contain_text("40 % of 10 segments")
-    expect(page.locator(".total")).to_contain_text("2 machines")
-    card.get_by_role("button", name="Drain").click()
+    expect(page.locator(".total")).to_contain_text("3 machines")
+    page.get_by_role("button", name=f"Drain {other}").click()
     page.click("#ask-yes")
-    expect(card.locator(".state")).to_have_text("draining")
-    wait_until(lambda: node.server.drained, what="the node is told")
-    with node.client() as client:
+    expect(page.locator(f"[data-machine='{other}'] .state")).to_have_text("draining")
+    expect(card.locator(".state")).to_have_text("ready")
+    wait_until(lambda: page_node.server.drained_machines == {other}, what="the node is told")
+    with page_node.client() as client:
+        assert client.post("/jobs", json={"story": STORY}).status_code == 201
+        card.get_by_role("button", name="Drain").click()
+        page.click("#ask-yes")
+        expect(card.locator(".state")).to_have_text("draining")
+        wait_until(lambda: page_node.server.drained, what="the node is told")
+        before = page_node.server.pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)  # the next server knows it from the node
+        wait_until(lambda: page_node.server.pid not in (None, before))
+        page_node.wait_until_ready()
         refused = client.post("/jobs", json={"story": STORY})
         assert (refused.status_code, refused.json()["code"]) == (503, "DRAINING")
-        card.get_by_role("button", name="Let one work").click()
+        page.get_by_role("button", name=f"Let {own} work").click()
+        page.get_by_role("button", name=f"Let {other} work").click()
         expect(card.locator(".state")).to_have_text("ready")
-        wait_until(lambda: not node.server.drained, what="the node is told")
+        wait_until(lambda: page_node.server.drained_machines == set(), what="the node is told")
         assert client.post("/jobs", json={"story": STORY}).status_code == 201
 
 
-def unknown_publication(node: WebNode, title: str, owner: str = "local") -> int:
-    """Return the number of a publication whose platform could not tell what became of it."""
-    records = Publications(publications_path(node.config))
-    try:
-        post = Post(
-            video=node.folders.output / f"{title[:8]}.mp4",
-            sha256=hashlib.sha256(title.encode()).hexdigest(),
-            size=1,
-            duration=1,
-            title=title,
-        )
-        made = records.add(post, platform="folder", account="default", owner=owner)
-        made = records.move(made, PublicationState.SAVED, handle=Handle(fields={"id": 1}))
-        return records.move(made, PublicationState.UNKNOWN).number
-    finally:
-        records.close()
-
-
-def test_unknown_publications_are_resolved(node: WebNode, page: Page) -> None:
-    found, missing = (unknown_publication(node, title) for title in ("The <b>found</b> one", "missing one"))
-    opened(page, node, "?view=publications&state=unknown")
+def test_unknown_publications_are_resolved(page_node: WebNode, page: Page) -> None:
+    found, missing = (
+        unknown_publication(page_node, title) for title in ("The <b>found</b> one", "missing one")
+    )
+    opened(page, page_node, "?view=publications&state=unknown")
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page.locator(f"tr[data-number='{found}']")).to_contain_text("The <b>found</b> one")
     page.get_by_role("button", name=f"Resolve publication {found}").click()
@@ -309,7 +238,7 @@ def test_unknown_publications_are_resolved(node: WebNode, page: Page) -> None:
     page.check("#outcome-missing")
     page.click("#ask-yes")
     expect(page.locator(".empty")).to_be_visible()
-    records = Publications(publications_path(node.config))
+    records = Publications(publications_path(page_node.config))
     first, second = records.get(found), records.get(missing)
     records.close()
     assert first.state == "confirmed"
@@ -318,15 +247,15 @@ def test_unknown_publications_are_resolved(node: WebNode, page: Page) -> None:
     assert second.state == "prepared"
 
 
-def test_dead_letters_are_sent_again(node: WebNode, page: Page) -> None:
-    outbox = Outbox(outbox_path(node.config))
+def test_dead_letters_are_sent_again(page_node: WebNode, page: Page) -> None:
+    outbox = Outbox(outbox_path(page_node.config))
     with outbox.writing() as db:
         outbox.add(
             [NewNote(message_id="1", target="webhook/<b>", type="job.failed", subject="job-1", body="{}")], db
         )
     (note,) = outbox.listed()
     outbox.failed(note, "<b>refused</b>", due_at=None)
-    opened(page, node, "?view=letters")
+    opened(page, page_node, "?view=letters")
     expect(page.locator("tbody tr")).to_contain_text("<b>refused</b>")
     page.get_by_role("button", name=f"Send notification {note.number} again").click()
     expect(page.locator(".empty")).to_be_visible()
@@ -362,20 +291,25 @@ def test_a_token_is_asked_for_and_stays_in_the_tab(browser: Browser, tmp_path: P
         expect(page.locator("#token-dialog")).to_be_visible()
 
 
-def test_users_drain_nothing_and_see_only_what_is_theirs(node: WebNode) -> None:
-    unknown_publication(node, "of another", owner="ben")
-    with node.ledger() as ledger:
+def test_users_drain_nothing_and_see_only_what_is_theirs(page_node: WebNode) -> None:
+    unknown_publication(page_node, "of another", owner="ben")
+    with page_node.ledger() as ledger:
         own, other = submit(ledger, owner="cara"), submit(ledger, owner="ben")
     write_machines(
-        node.folders.machines, [machine("one", jobs=(own, other), reasons=("at /var/lib/x/y: full",))]
+        page_node.folders.machines,
+        [machine(machine_name(), jobs=(own, other), reasons=("at /var/lib/x/y: full",))],
     )
-    with node.client("cara") as cara, node.client("chief") as chief:
-        for path in ("/machines/one/drain", "/machines/one/resume", "/letters/1/resend"):
+    with page_node.client("cara") as cara, page_node.client("chief") as chief:
+        for path in (
+            f"/machines/{machine_name()}/drain",
+            f"/machines/{machine_name()}/resume",
+            "/letters/1/resend",
+        ):
             reply = cara.post(path)
             assert (reply.status_code, reply.json()["code"]) == (403, "FORBIDDEN"), path
         assert cara.get(f"/jobs/{own}/log").status_code == 403
         assert cara.get("/letters").status_code == 403
-        assert not node.server.drained
+        assert not page_node.server.drained_machines
         (shown,) = cara.get("/machines").json()["machines"]
         assert shown["jobs"] == [own]
         assert shown["reasons"] == ["at …/y: full"]
@@ -389,129 +323,53 @@ def test_users_drain_nothing_and_see_only_what_is_theirs(node: WebNode) -> None:
         assert chief.post("/machines/nowhere/drain").status_code == 404
         assert cara.get("/jobs?user=ben").json()["jobs"] == []
         assert {each["user"] for each in chief.get("/jobs?user=ben").json()["jobs"]} == {"ben"}
-        with node.ledger() as ledger:
+        with page_node.ledger() as ledger:
             ledger.jobs.request_cancel(own)
             conflict = cara.post(f"/jobs/{own}/priority?priority=low")
             assert (conflict.status_code, conflict.json()["code"]) == (409, "CONFLICT")
 
 
 @pytest.mark.parametrize("origin", ["http://elsewhere.example", "null"])
-def test_what_changes_something_is_refused_from_other_origins(node: WebNode, origin: str) -> None:
-    with node.ledger() as ledger:
+def test_what_changes_something_is_refused_from_other_origins(page_node: WebNode, origin: str) -> None:
+    with page_node.ledger() as ledger:
         job_id = submit(ledger)
     paths = ["jobs/X/cancel", "jobs/X/retry", "jobs/X/priority?priority=high", "machines/one/drain",
              "machines/one/resume", "publications/1/resolve?outcome=missing", "letters/1/resend",
              "jobs/X/files/a.mp4/link"]  # fmt: skip
     for path in paths:
-        place = f"{node.url}/{path.replace('X', job_id)}"
+        place = f"{page_node.url}/{path.replace('X', job_id)}"
         reply = httpx.post(place, headers={"Origin": origin})
         assert (reply.status_code, reply.json()["field"]) == (403, "Origin"), path
-    with node.ledger() as ledger:
+    with page_node.ledger() as ledger:
         assert job(ledger, job_id).status == "queued"
-
-
-# --- everybody can use it ----------------------------------------------------------------------------------------
-
-VIEWS = ("", "?job=JOB", "?view=machines", "?view=publications", "?view=letters")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_contrast_names_and_width_are_right(node: WebNode, browser: Browser, scheme: str, width: int) -> None:
-    job_id = failed_job(node, title="for all eyes")
-    states = ("ready", "draining", "not ready", "gone")
-    write_machines(
-        node.folders.machines,
-        [machine(f"m{n}", state=state, reasons=("slow",)) for n, state in enumerate(states)],
-    )
-    unknown_publication(node, f"seen {scheme} {width}")
-    with page_of(browser, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
-        for view in VIEWS:
-            opened(page, node, view.replace("JOB", job_id))
-            page.wait_for_timeout(300)
-            poor = [each for each in page.evaluate(CONTRAST) if each["ratio"] < each["least"]]
-            assert poor == [], f"{view} {json.dumps(poor, indent=1)}"
-            assert page.evaluate(NAMELESS) == [], view
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, view
-        page.keyboard.press("?")
-        expect(page.locator("#help")).to_be_visible()
-        assert [each for each in page.evaluate(CONTRAST) if each["ratio"] < each["least"]] == []
-
-
-def test_the_theme_is_switched_and_kept(node: WebNode, page: Page) -> None:
-    opened(page, node)
-    ground = "getComputedStyle(document.body).backgroundColor"
-    light = page.evaluate(ground)
-    page.click("#theme")
-    page.click("#theme")
-    expect(page.locator("#theme")).to_have_text("Theme: dark")
-    dark = page.evaluate(ground)
-    assert dark != light
-    page.reload()
-    assert page.evaluate(ground) == dark
-
-
-def test_the_keyboard_reaches_everything_and_is_not_trapped(node: WebNode, page: Page) -> None:
-    with node.ledger() as ledger:
-        ids = [submit(ledger, owner="keys", title=f"key story {number}") for number in range(3)]
-    opened(page, node, "?user=keys")
-    expect(page.locator("tbody tr")).to_have_count(3)
-    page.locator("body").press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    page.locator("body").press("j")
-    page.locator("body").press("j")
-    assert page.evaluate("document.activeElement.closest('tr').dataset.job") == ids[1]
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline == "solid"
-    page.keyboard.press("Enter")
-    expect(page.locator("#job-title")).to_have_text("key story 1")
-    page.keyboard.press("Escape")
-    expect(page.locator("#job")).to_be_hidden()
-    assert page.evaluate("document.activeElement.closest('tr').dataset.job") == ids[1]
-    wanted = page.evaluate(
-        "[...document.querySelectorAll('a[href], button, input, select')].filter((e) => e.checkVisibility()).length"
-    )
-    page.evaluate("document.activeElement.blur(); window.seen = new Set()")
-    for _ in range(wanted + 5):
-        page.keyboard.press("Tab")
-        page.evaluate("window.seen.add(document.activeElement)")
-    seen = page.evaluate("[...window.seen].filter((e) => e.matches('a, button, input, select')).length")
-    assert seen == wanted
-    page.keyboard.press("?")
-    assert page.locator("#help-keys dt").count() == 15
-    page.uncheck("#keys-on")
-    page.keyboard.press("Escape")
-    page.keyboard.press("2")
-    assert "machines" not in page.url
-    page.keyboard.press("?")
-    expect(page.locator("#help")).to_be_hidden()
 
 
 # --- the node goes and comes --------------------------------------------------------------------------------------
 
 
-def test_no_event_is_lost_if_the_processes_are_killed(node: WebNode, page: Page) -> None:
-    with node.ledger() as ledger:
+def test_no_event_is_lost_if_the_processes_are_killed(page_node: WebNode, page: Page) -> None:
+    with page_node.ledger() as ledger:
         job_id = submit(ledger, owner="lost", priority="high", title="never lost")
-        opened(page, node, f"?user=lost&job={job_id}")
+        opened(page, page_node, f"?user=lost&job={job_id}")
         expect(page.locator("#job .events li")).to_have_count(1)
         page.evaluate(
             """() => { window.seqs = []; const { take } = videoPipeline.live;
             videoPipeline.live.take = function (event) { window.seqs.push(event.seq); take.call(this, event); }; }"""
         )
         begun = ledger.events.last_seq()
-        for number, process in enumerate((node.web.pid, node.server.pid, node.web.pid)):
+        for number, name in enumerate(("web", "server", "web")):
+            process = getattr(page_node, name).pid
             attempt = claim(ledger)
             assert attempt.job_id == job_id
             assert process is not None
             os.kill(process, signal.SIGKILL)
             ledger.attempts.requeue(job_id, attempt.fence, reason=f"turn {number}")
-            wait_until(lambda killed=process: killed not in (node.web.pid, node.server.pid))
-            node.wait_until_ready()
+            wait_until(lambda killed=process: killed not in (page_node.web.pid, page_node.server.pid))
+            page_node.wait_until_ready()
             expect(page.locator("#connection")).to_have_text("live")
         ledger.jobs.request_cancel(job_id)
         last = ledger.events.last_seq()
-        page.wait_for_function(f"videoPipeline.live.last >= {last}")
+        wait_in_page(page, f"videoPipeline.live.last >= {last}")
         assert page.evaluate("window.seqs") == list(range(begun + 1, last + 1))
         expect(page.locator("#job .state").first).to_have_text("cancelled")
         expect(page.locator("#job .events li")).to_have_count(8)
