@@ -14,7 +14,7 @@ from video_pipeline.engine.common.process import importing
 if TYPE_CHECKING:
     from video_pipeline.engine.jobs.client.client import NodeClient
     from video_pipeline.engine.jobs.messages import Message
-    from video_pipeline.engine.jobs.node_messages import Letter, ListedPublication, MachineView
+    from video_pipeline.engine.jobs.node_messages import DeadLetter, ListedPublication, MachineView
 
 
 def _add_priority_options(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def _machines(client: NodeClient, arguments: argparse.Namespace) -> Answers:
         yield machine, _machine_lines(machine)
 
 
-def _drain(client: NodeClient, arguments: argparse.Namespace) -> Answers:
+def _drain_machine(client: NodeClient, arguments: argparse.Namespace) -> Answers:
     reply = client.drain(arguments.machine, on=not arguments.off)
     yield reply, "\n".join(f"{machine.name}: {machine.state}" for machine in reply.machines)
 
@@ -153,13 +153,13 @@ def _publications(client: NodeClient, arguments: argparse.Namespace) -> Answers:
         raise InputError("publications: --resolve needs --found or --missing, and --url needs --found")
     if arguments.resolve is not None:
         resolved = client.resolve(arguments.resolve, post_id=arguments.found, url=arguments.url)
-        yield resolved, _publication_line(resolved)
+        yield resolved, _listed_line(resolved)
         return
     for publication in client.publications(state=arguments.state, limit=arguments.limit).publications:
-        yield publication, _publication_line(publication)
+        yield publication, _listed_line(publication)
 
 
-def _publication_line(publication: ListedPublication) -> str:
+def _listed_line(publication: ListedPublication) -> str:
     told = publication.url or publication.error or ""
     where = f"{publication.platform}/{publication.account}"
     return f"{publication.number:>5}  {publication.state:<10} {where}  {publication.title}  {told}".rstrip()
@@ -175,7 +175,7 @@ def _letters(client: NodeClient, arguments: argparse.Namespace) -> Answers:
         yield letter, _letter_line(letter)
 
 
-def _letter_line(letter: Letter) -> str:
+def _letter_line(letter: DeadLetter) -> str:
     return (
         f"{letter.number:>5}  {letter.state:<9} {letter.target}  {letter.type}  {letter.error or ''}".rstrip()
     )
@@ -185,7 +185,7 @@ _OPERATIONS: dict[str, Callable[[NodeClient, argparse.Namespace], Answers]] = {
     "priority": _priority,
     "log": _log,
     "machines": _machines,
-    "drain": _drain,
+    "drain": _drain_machine,
     "publications": _publications,
     "letters": _letters,
 }

@@ -205,7 +205,7 @@ class PublicationsReply(Message):
     before: int | None = None
 
 
-class Letter(Message):
+class DeadLetter(Message):
     """A notification. `target`: webhook/NAME, command/NAME or alert/NAME; `subject`: what it is about."""
 
     number: int
@@ -219,7 +219,7 @@ class Letter(Message):
     updated_at: AwareDatetime
 
 
-class Letters(Message):
+class DeadLetters(Message):
     """The reply to letters."""
 
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetter, ...]

@@ -28,8 +28,8 @@ _VERBS: tuple[tuple[type[Request], type[m.Message]], ...] = (
     (n.Drain, n.Machines),
     (n.ListPublications, n.PublicationsReply),
     (n.Resolve, n.ListedPublication),
-    (n.ListLetters, n.Letters),
-    (n.Resend, n.Letter),
+    (n.ListLetters, n.DeadLetters),
+    (n.Resend, n.DeadLetter),
 )
 REQUESTS: dict[str, type[Request]] = {request.VERB: request for request, _ in _VERBS}
 REPLIES: dict[str, type[m.Message]] = {request.VERB: reply for request, reply in _VERBS}

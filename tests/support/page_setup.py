@@ -6,13 +6,8 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
-pytest.importorskip("playwright", reason="playwright is not installed")
-
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import needs_chromium
 from tests.support.ledgers import claim, submit
 from tests.support.web import WebNode
 from video_pipeline.engine.jobs.model import Failure
@@ -20,8 +15,6 @@ from video_pipeline.engine.jobs.node_messages import CacheView, DiskView, GpuVie
 from video_pipeline.engine.publish.base import Handle, Post
 from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.states import PublicationState
-
-pytestmark = needs_chromium
 
 
 def opened(page: Page, node: WebNode, place: str = "") -> Page:

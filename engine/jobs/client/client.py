@@ -36,8 +36,8 @@ from video_pipeline.engine.jobs.client.watching import WatchState, watch_steps
 from video_pipeline.engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
 from video_pipeline.engine.jobs.model import JobStatus, Priority
 from video_pipeline.engine.jobs.node_messages import (
-    Letter,
-    Letters,
+    DeadLetter,
+    DeadLetters,
     ListedPublication,
     LogReply,
     Machines,
@@ -146,13 +146,13 @@ class NodeClient:
             one(call("resolve", number=number, outcome=outcome, post_id=post_id, url=url), ListedPublication)
         )
 
-    def letters(self, *, limit: int | None = None) -> Letters:
+    def letters(self, *, limit: int | None = None) -> DeadLetters:
         """Return notifications that could not be delivered, the latest first. For operators."""
-        return self._run(one(call("letters", limit=limit), Letters))
+        return self._run(one(call("letters", limit=limit), DeadLetters))
 
-    def resend(self, number: int) -> Letter:
+    def resend(self, number: int) -> DeadLetter:
         """Deliver a dead letter again. For operators."""
-        return self._run(one(call("resend", number=number), Letter))
+        return self._run(one(call("resend", number=number), DeadLetter))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Wait until a job has ended, at most `timeout` seconds, and return its state.

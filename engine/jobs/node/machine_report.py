@@ -114,7 +114,7 @@ class MachineReport:
         encoding = this_machine(self._config).nvenc if cards else ()
         sessions = nvenc_sessions(encoding) if encoding else None
         while True:
-            used, files = _size_of(self._folder("cache"))
+            used, files = _cache_size(self._folder("cache"))
             disks = tuple(disk for name in ("state", "output", "temp", "cache") if (disk := self._disk(name)))
             self._facts = _Facts(shown, sessions, disks, used, files)
             if self._closing.wait(LOOK_SECONDS):
@@ -148,7 +148,7 @@ class MachineReport:
         )
 
 
-def _size_of(folder: Path | None) -> tuple[int, int]:
+def _cache_size(folder: Path | None) -> tuple[int, int]:
     """Return the bytes and the number of files below a folder."""
     size = files = 0
     waiting = [] if folder is None else [folder]

@@ -32,6 +32,10 @@ class Commands:
                 return setup
         return None
 
+    def received(self) -> list[Any]:
+        """Return the commands that came with the setup, for which the pipe is not readable again."""
+        return self.read() if b"\n" in self._rest else []
+
     def read(self, *, most: int = 1000) -> list[Any]:
         """Return the commands received."""
         if b"\n" not in self._rest:

@@ -189,6 +189,8 @@ class Server:
         poller.register(commands.descriptor, zmq.POLLIN)
         poller.register(self._files.descriptor, zmq.POLLIN)
         next_poll = next_second = last_poll = 0.0
+        for command in commands.received():
+            self._command(command)
         while not commands.ended:
             poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_write else zmq.POLLIN)
             seconds = next_poll - time.monotonic()

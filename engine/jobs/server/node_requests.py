@@ -156,7 +156,7 @@ class NodeRequests:
                 before=request.before,
             )
         except PublicationsError as error:
-            raise _storage(error) from error
+            raise _storage_reply_of(error) from error
         shown = found[: request.limit]
         return n.PublicationsReply(
             publications=tuple(listed_publication(each, in_full=in_full) for each in shown),
@@ -174,7 +174,7 @@ class NodeRequests:
                 post = Published(remote_id=request.post_id, url=request.url)
             return listed_publication(self._posts.resolve(request.number, post), in_full=in_full)
         except PublicationsError as error:
-            raise _storage(error) from error
+            raise _storage_reply_of(error) from error
         except InputError as error:  # its state, or a process that works on it
             raise RequestError("CONFLICT", str(error), field="number") from error
 
@@ -182,7 +182,7 @@ class NodeRequests:
 
     def _letters(self, request: n.ListLetters) -> m.Message:
         if not self._outbox_path.exists():
-            return n.Letters(letters=())
+            return n.DeadLetters(letters=())
         try:
             outbox = Outbox(self._outbox_path)
             try:
@@ -190,8 +190,8 @@ class NodeRequests:
             finally:
                 outbox.close()
         except OutboxError as error:
-            raise _storage(error) from error
-        return n.Letters(letters=tuple(_letter(note) for note in reversed(found)))
+            raise _storage_reply_of(error) from error
+        return n.DeadLetters(letters=tuple(_letter(note) for note in reversed(found)))
 
     def _resend(self, request: n.Resend) -> m.Message:
         missing = RequestError("NOT_FOUND", f"there is no notification {request.number}", field="number")
@@ -209,17 +209,17 @@ class NodeRequests:
             finally:
                 outbox.close()
         except OutboxError as error:
-            raise _storage(error) from error
+            raise _storage_reply_of(error) from error
         except InputError as error:
             raise RequestError("CONFLICT", str(error), field="number") from error
 
 
-def _storage(error: Exception) -> RequestError:
+def _storage_reply_of(error: Exception) -> RequestError:
     return RequestError("STORAGE", str(error), retry_after=STORAGE_RETRY_SECONDS)
 
 
-def _letter(note: Note) -> n.Letter:
+def _letter(note: Note) -> n.DeadLetter:
     known = note.as_dict()
-    shown = {name: known[name] for name in n.Letter.model_fields}
+    shown = {name: known[name] for name in n.DeadLetter.model_fields}
     times = {name: datetime.fromisoformat(shown[name]) for name in ("created_at", "updated_at")}
-    return n.Letter(**(shown | times))
+    return n.DeadLetter(**(shown | times))

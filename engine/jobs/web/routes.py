@@ -75,8 +75,8 @@ ROUTES: Final = (
     Route("POST", "/machines/{machine}/resume", node.resume_machine, n.Machines, errors=(404, 409)),
     Route("GET", "/publications", node.list_publications, n.PublicationsReply, query=n.ListPublications),
     Route("POST", "/publications/{number}/resolve", node.resolve_publication, n.ListedPublication, query=n.Resolve, errors=(404, 409)),
-    Route("GET", "/letters", node.list_letters, n.Letters, query=n.ListLetters),
-    Route("POST", "/letters/{number}/resend", node.resend_letter, n.Letter, errors=(404, 409)),
+    Route("GET", "/letters", node.list_letters, n.DeadLetters, query=n.ListLetters),
+    Route("POST", "/letters/{number}/resend", node.resend_letter, n.DeadLetter, errors=(404, 409)),
     Route("GET", "/stats", do.get_stats, m.StatsReply),
     Route("GET", "/ping", do.get_ping, m.Pong, query=m.Ping),
 )  # fmt: skip
