@@ -11,7 +11,7 @@ from video_pipeline.engine.jobs.model import Job, JobEvent
 from video_pipeline.engine.jobs.node_messages import ListedPublication
 from video_pipeline.engine.publish.publication import Publication
 
-PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
+PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in", "priority"})
 """Details that are published to every subscriber: none that reveals a job's content, messages or paths."""
 
 _PATH: Final = re.compile(r"(?<![\w.:/-])(?:/[^/\s:'\",;)\]]+){2,}")

@@ -84,7 +84,7 @@ SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
 SEND_COPIED_BYTES = 64 * 1024
 """Larger frames, parts of files, are sent without a copy."""
 POLL_BOTH = int(zmq.POLLIN) | int(zmq.POLLOUT)
-HEAVY_VERBS = frozenset({b"list", b"events"})
+HEAVY_VERBS = frozenset({b"list", b"events", b"log", b"publications", b"letters"})
 BATCH_HEAVY = 2
 """Page requests, which take milliseconds each, in one batch: ZeroMQ takes turns among clients, so a client that
 asks for many pages does not delay the others."""
@@ -181,13 +181,7 @@ class Server:
 
     def run(self, commands: Commands) -> None:
         """Serve until the node closes the command pipe."""
-        poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._events, zmq.POLLIN)
-        if self._zap is not None:
-            poller.register(self._zap.socket, zmq.POLLIN)
-        poller.register(commands.descriptor, zmq.POLLIN)
-        poller.register(self._files.descriptor, zmq.POLLIN)
+        poller = self._poller(commands)
         next_poll = next_second = last_poll = 0.0
         for command in commands.received():
             self._command(command)
@@ -234,6 +228,16 @@ class Server:
                 next_second = now + 1
                 self._reload_keys()
                 commands.send({"counters": self.count()})
+
+    def _poller(self, commands: Commands) -> zmq.Poller:
+        poller = zmq.Poller()
+        poller.register(self._router, zmq.POLLIN)
+        poller.register(self._events, zmq.POLLIN)
+        if self._zap is not None:
+            poller.register(self._zap.socket, zmq.POLLIN)
+        poller.register(commands.descriptor, zmq.POLLIN)
+        poller.register(self._files.descriptor, zmq.POLLIN)
+        return poller
 
     def count(self) -> dict[str, int]:
         """Return all counters."""

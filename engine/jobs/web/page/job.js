@@ -32,7 +32,7 @@ export class JobDetail {
     this.element.replaceChildren();
   }
 
-  async open(id) {
+  async open(id, { focus }) {
     if (id === this.id) return;
     this.close();
     this.id = id;
@@ -40,8 +40,8 @@ export class JobDetail {
     Object.assign(this, { job: null, events: new Map(), stages: new Map(), filesOf: "" });
     this.build();
     this.element.hidden = false;
-    this.title.focus({ preventScroll: true });
-    if (matchMedia("(max-width: 74.99rem)").matches) this.element.scrollIntoView({ block: "start" });
+    if (focus) this.title.focus({ preventScroll: true });
+    if (focus && matchMedia("(max-width: 74.99rem)").matches) this.element.scrollIntoView({ block: "start" });
     try {
       await this.refresh();
       await this.readEvents();

@@ -148,7 +148,7 @@ export class JobList {
 
   showCounts(stats) {
     this.stats = stats;
-    const entries = [["queue", `${number(stats.queued)} of ${number(stats.max_queued)}`, null],
+    const entries = [["in the queue", `${number(stats.queued)} of ${number(stats.max_queued)}`, null],
       ["rendering", `${number(stats.running)} of ${number(stats.slots)} slots`, null],
       ...Object.entries(stats.jobs).map(([name, count]) => [name, number(count), name])];
     this.counts.replaceChildren(...entries.map(([name, value, status]) => el("li", {},

@@ -25,6 +25,7 @@ function follow() {
     else link.removeAttribute("aria-current");
   }
   const view = views[at.view];
+  const shownBefore = shown !== "";   // the first view takes no focus
   if (shown !== at.view) main.replaceChildren(view.element, ...(at.view === "jobs" ? [detail.element] : []));
   const filters = JSON.stringify([at.view, at.status, at.user, at.before, at.state]);
   if (filters !== follow.filters) view.load().catch(complain);
@@ -32,7 +33,7 @@ function follow() {
   shown = at.view;
   const isOpen = at.view === "jobs" && at.job !== "";
   main.dataset.open = isOpen;
-  if (isOpen) detail.open(at.job);
+  if (isOpen) detail.open(at.job, { focus: shownBefore });
   else if (detail.id) closeDetail();
   views.jobs.highlight();
 }
