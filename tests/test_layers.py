@@ -40,8 +40,10 @@ JOBS: Layers = (
     ("inputs",),
     ("free_space",),
     ("acting", "tokens"),
-    ("curve", "folders", "logs", "processes", "views"),
+    ("curve", "folders", "logs", "machines", "processes", "views"),
     ("encoding",),
+    ("verbs",),
+    ("node_messages",),
     ("messages",),
     ("model",),
 )

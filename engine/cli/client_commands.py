@@ -249,7 +249,12 @@ def _list(client: NodeClient, arguments: argparse.Namespace) -> int:
 
 def _change(client: NodeClient, arguments: argparse.Namespace) -> int:
     change = client.cancel if arguments.command == "cancel" else client.retry
-    for job_id in arguments.job_ids:
+    job_ids: list[str] = arguments.job_ids
+    if arguments.command == "retry" and arguments.failed == bool(job_ids):
+        raise InputError("retry: give either jobs or --failed")
+    if not job_ids:
+        job_ids = [job.job_id for job in client.jobs(status=JobStatus.FAILED)]
+    for job_id in job_ids:
         job = change(job_id)
         if arguments.json:
             _print_json(job)

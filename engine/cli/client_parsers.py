@@ -33,7 +33,7 @@ EXIT_STATUS_OF_JOBS = """exit status:
 
 
 def _add_submit_options(parser: argparse.ArgumentParser) -> None:
-    _describe(
+    describe_client_command(
         parser,
         "Submit stories to a render node. A job is on the node's disk when its id is printed.",
         "  video-pipeline submit examples/lighthouse.json --wait\n"
@@ -59,7 +59,7 @@ def _add_submit_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_submit_many_options(parser: argparse.ArgumentParser) -> None:
-    _describe(
+    describe_client_command(
         parser,
         "Submit a job to a render node for each row of a table. All rows are checked first. A row's key is its name and "
         "its story's content: submitting the table again makes jobs for new and changed rows only.",
@@ -116,7 +116,7 @@ def _add_job_options(parser: argparse.ArgumentParser, *, places: str) -> None:
 
 
 def _add_fetch_options(parser: argparse.ArgumentParser) -> None:
-    _describe(
+    describe_client_command(
         parser,
         "Fetch the files of a completed job from its node. They appear in the folder together, checked by their SHA-256, "
         "and replace files of the same names. A fetch that was interrupted or killed goes on where it ended.",
@@ -141,12 +141,12 @@ def _add_fetch_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_status_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "Show the details of a job.")
+    describe_client_command(parser, "Show the details of a job.")
     parser.add_argument("job_id", metavar="JOB", help=JOB_HELP)
 
 
 def _add_watch_options(parser: argparse.ArgumentParser) -> None:
-    _describe(
+    describe_client_command(
         parser,
         "Show a job's progress until it ends: a bar on a terminal, lines elsewhere.",
         "  video-pipeline watch job-0123456789abcdef01234567\n  video-pipeline watch --all --json",
@@ -158,7 +158,7 @@ def _add_watch_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_list_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "List jobs, the latest first.")
+    describe_client_command(parser, "List jobs, the latest first.")
     parser.add_argument(
         "--status",
         choices=STATUSES,
@@ -170,15 +170,25 @@ def _add_list_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_jobs(parser: argparse.ArgumentParser, *, description: str) -> None:
-    _describe(parser, description)
+    describe_client_command(parser, description)
     parser.add_argument("job_ids", metavar="JOB", nargs="+", help=JOB_HELP)
 
 
+def _add_retry_options(parser: argparse.ArgumentParser) -> None:
+    describe_client_command(
+        parser,
+        "Queue failed or cancelled jobs again, with their full number of attempts. A job that was "
+        "scheduled for a later time does not wait for that time: it may start at once.",
+    )
+    parser.add_argument("job_ids", metavar="JOB", nargs="*", help=JOB_HELP)
+    parser.add_argument("--failed", action="store_true", help="all failed jobs")
+
+
 def _add_stats_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "Show a node's queue, jobs and slots.")
+    describe_client_command(parser, "Show a node's queue, jobs and slots.")
 
 
-def _describe(
+def describe_client_command(
     parser: argparse.ArgumentParser, description: str, examples: str = "", *, exit_status: str = EXIT_STATUS
 ) -> None:
     """Set a command's texts, and add the options that all client commands have."""
@@ -225,13 +235,6 @@ COMMANDS: dict[str, Command] = {
     "watch": (_add_watch_options, _run_command),
     "list": (_add_list_options, _run_command),
     "cancel": (partial(_add_jobs, description="Cancel jobs that have not ended."), _run_command),
-    "retry": (
-        partial(
-            _add_jobs,
-            description="Queue failed or cancelled jobs again, with their full number of attempts. A job that was "
-            "scheduled for a later time does not wait for that time: it may start at once.",
-        ),
-        _run_command,
-    ),
+    "retry": (_add_retry_options, _run_command),
     "stats": (_add_stats_options, _run_command),
 }

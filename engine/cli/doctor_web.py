@@ -34,4 +34,4 @@ def web_line(found: dict[str, Any]) -> str:
         )
     if not found["enabled"]:
         return "HTTP          off; serve --web or web.enabled turns it on"
-    return f"HTTP          yes {found['address']}; tokens: {found['tokens']}"
+    return f"HTTP          yes {found['address']}, the page at {found['address']}/; tokens: {found['tokens']}"

@@ -136,6 +136,8 @@ def event_words(event: EventView) -> str:
     words: str = event.kind
     if event.kind == "processing" and event.attempt > 1:
         words += f", attempt {event.attempt}"
+    if event.kind == "priority":
+        words += f" {details.get('priority', '')}"
     if event.kind == "retrying":
         words += _number(details.get("retry_in"), " in {:.1f} s")
     reason = details.get("error_message") or details.get("reason")

@@ -31,7 +31,9 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
         help="jobs rendered at once; default: processing.max_concurrent_jobs",
     )
     parser.add_argument(
-        "--web", action="store_true", help="accept jobs over HTTP too, at web.host and web.port (web.enabled)"
+        "--web",
+        action="store_true",
+        help="accept jobs over HTTP too, and serve the page, at web.host and web.port (web.enabled)",
     )
     parser.add_argument("--json", action="store_true", help="log one JSON object per line")
 

@@ -45,7 +45,8 @@ def messages_schema() -> dict[str, Any]:
 
     The document describes any body; `$defs` has `request.VERB`, `reply.VERB`, `event` and `error`.
     """
-    from video_pipeline.engine.jobs.messages import PROTOCOL, REPLIES, REQUESTS, ErrorReply, EventView
+    from video_pipeline.engine.jobs.messages import PROTOCOL, ErrorReply, EventView
+    from video_pipeline.engine.jobs.verbs import REPLIES, REQUESTS
 
     bodies: dict[str, Any] = {f"request.{verb}": (model, "validation") for verb, model in REQUESTS.items()}
     bodies |= {f"reply.{verb}": (model, "serialization") for verb, model in REPLIES.items()}

@@ -37,6 +37,11 @@ class Folders:
         return self.state / "node.lock"
 
     @property
+    def machines(self) -> Path:
+        """The file in which the node says how its machines are."""
+        return self.state / "machines.json"
+
+    @property
     def reserve(self) -> Path:
         """The file that holds disk space for the ledger."""
         return self.state / "reserve"

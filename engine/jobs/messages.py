@@ -66,6 +66,7 @@ ErrorCode = Literal[
     "INVALID_STORY",
     "INVALID_CONFIG",
     "INVALID_ASSET",  # a path outside the allowed roots, a missing inline part, a forbidden URL
+    "FORBIDDEN",  # only the local user and those of node.operators may do it
     "NOT_FOUND",
     "CONFLICT",  # the key was used for other content, or the job's state (or its files') does not allow the request
     "BUSY",  # the queue is full; `retry_after` says when to try again
@@ -126,6 +127,7 @@ FileName = Annotated[
     AfterValidator(_check_file_name),
     Field(json_schema_extra={"pattern": f"^{FILE_NAME_PATTERN.pattern}$"}),
 ]
+UserName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
 Whole = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True)]
 
@@ -195,6 +197,7 @@ class List(Message):
     )
     limit: Whole = Field(100, ge=1, le=LIST_MAX)
     before: JobId | None = Field(None, description="Only jobs that were submitted before this one.")
+    user: UserName | None = Field(None, description="Only jobs of this user.")
 
 
 class Cancel(Message):
@@ -269,13 +272,6 @@ class Ping(Message):
     )
 
 
-Request = Submit | Status | List | Cancel | Retry | Wait | Events | Files | Fetch | Stats | Ping
-REQUESTS: dict[str, type[Request]] = {
-    model.VERB: model
-    for model in (Submit, Status, List, Cancel, Retry, Wait, Events, Files, Fetch, Stats, Ping)
-}
-
-
 class PublicationView(Message):
     """A post or delivery of a finished video. `files`: where each file is, by its name, on platforms that keep files."""
 
@@ -310,6 +306,8 @@ class JobView(Message):
     error_type: str | None = None
     error_message: str | None = None
     log_tail: tuple[str, ...] = ()
+    title: str | None = Field(None, description="The story's, at most 200 characters of it.")
+    user: str | None = Field(None, description="Who submitted it.")
     result: dict[str, Any] | None = Field(
         None, description="Of a completed job: video_path, thumbnail_path, subtitles, metadata, video_info …"
     )
@@ -417,18 +415,3 @@ class ErrorReply(Message):
     field: str | None = None
     retry_after: float | None = Field(None, description="Seconds after which a retry may succeed.")
     allowed: tuple[str, ...] | None = None
-
-
-REPLIES: dict[str, type[Message]] = {
-    "submit": Submitted,
-    "status": JobView,
-    "list": Jobs,
-    "cancel": JobView,
-    "retry": JobView,
-    "wait": JobView,
-    "events": EventsReply,
-    "files": JobFiles,
-    "fetch": FileChunk,
-    "stats": StatsReply,
-    "ping": Pong,
-}

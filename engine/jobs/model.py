@@ -13,6 +13,9 @@ Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 """From the most to the least urgent; the rank of a priority is its index here."""
 
+TITLE_MAX = 200
+"""Characters of a title that a job keeps for lists."""
+
 TIME_MAX = 253_370_764_800.0
 """9999-01-01, UTC, in seconds since 1970: later times exceed the last year of datetime in some time zones."""
 
@@ -51,7 +54,7 @@ class NewJob:
     """A job to submit, already validated. `story` and `config` are JSON objects as text.
 
     `key` is the client's idempotency key; each owner has its own keys. Submits with the same key and the same
-    `digest` (of story, config, priority and scheduled time) are one job.
+    `digest` (of story, config, priority and scheduled time) are one job. `title` is the story's, cut for lists.
     """
 
     owner: str
@@ -63,6 +66,7 @@ class NewJob:
     digest: str = ""
     scheduled_for: float | None = None
     max_attempts: int = 3
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Job:
     error_message: str | None
     log_tail: tuple[str, ...]
     result: Mapping[str, Any] | None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,7 @@ EventKind = Literal[
     "completed",
     "failed",
     "cancelled",
+    "priority",
 ]
 
 

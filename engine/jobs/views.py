@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from video_pipeline.engine.jobs.messages import EventView, JobView, PublicationView
 from video_pipeline.engine.jobs.model import Job, JobEvent
+from video_pipeline.engine.jobs.node_messages import ListedPublication
 from video_pipeline.engine.publish.publication import Publication
 
-PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
+PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in", "priority"})
 """Details that are published to every subscriber: none that reveals a job's content, messages or paths."""
 
 _PATH: Final = re.compile(r"(?<![\w.:/-])(?:/[^/\s:'\",;)\]]+){2,}")
@@ -44,6 +45,17 @@ def publication_view(publication: Publication, *, in_full: bool = True) -> Publi
     )
 
 
+def listed_publication(publication: Publication, *, in_full: bool = True) -> ListedPublication:
+    """Return a publication for a list of publications; `in_full` as in `job_view`."""
+    return ListedPublication(
+        **dict(publication_view(publication, in_full=in_full)),
+        number=publication.number,
+        title=publication.post.title,
+        user=publication.owner,
+        job_id=publication.job_id,
+    )
+
+
 def job_view(job: Job, *, in_full: bool = True) -> JobView:
     """Return a job in the form that its owner gets.
 
@@ -70,6 +82,8 @@ def job_view(job: Job, *, in_full: bool = True) -> JobView:
         error_message=job.error_message if in_full else without_paths(job.error_message or "") or None,
         log_tail=job.log_tail if in_full else (),
         result=None if job.result is None else dict(job.result),
+        title=job.title or None,
+        user=job.owner,
     )
 
 

@@ -119,6 +119,15 @@ class Publications:
         clause = f"WHERE {' AND '.join(part for part, _ in where)} " if where else ""
         return self._select(f"{clause}ORDER BY due_at, number", [value for _, value in where])
 
+    def page(
+        self, *, state: PublicationState | None, owner: str | None, limit: int, before: int | None
+    ) -> list[Publication]:
+        """Return up to `limit` publications of a state and an owner, the latest first, with numbers below `before`."""
+        given = {"state = ?": state and str(state), "owner = ?": owner, "number < ?": before}
+        where = {term: value for term, value in given.items() if value is not None}
+        clause = f"WHERE {' AND '.join(where)} " if where else ""
+        return self._select(f"{clause}ORDER BY number DESC LIMIT ?", [*where.values(), limit])
+
     def counts(self) -> dict[str, int]:
         """Return the number of publications in each state."""
         rows = self._rows("SELECT state, count(*) FROM publications GROUP BY state")

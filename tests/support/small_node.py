@@ -12,7 +12,8 @@ from typing import Any, Self
 import zmq
 
 from video_pipeline.engine.jobs.encoding import decode, encode
-from video_pipeline.engine.jobs.messages import MARKS, REQUESTS, ErrorReply, Message, Pong, Request
+from video_pipeline.engine.jobs.messages import MARKS, ErrorReply, Message, Pong
+from video_pipeline.engine.jobs.verbs import REQUESTS, Request
 
 Answer = Message | None
 Manners = Callable[[int, Request, Sequence[bytes]], Answer]

@@ -34,7 +34,15 @@ from video_pipeline.engine.jobs.client.steps import (
 from video_pipeline.engine.jobs.client.transport import Transport
 from video_pipeline.engine.jobs.client.watching import WatchState, watch_steps
 from video_pipeline.engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
-from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.model import JobStatus, Priority
+from video_pipeline.engine.jobs.node_messages import (
+    DeadLetter,
+    DeadLetters,
+    ListedPublication,
+    LogReply,
+    Machines,
+    PublicationsReply,
+)
 
 Answer = TypeVar("Answer")
 
@@ -101,6 +109,50 @@ class NodeClient:
     def retry(self, job_id: str) -> JobView:
         """Queue a failed or cancelled job again; return its new state."""
         return self._run(changing_steps("retry", job_id))
+
+    def priority(self, job_id: str, priority: Priority) -> JobView:
+        """Give a queued job another priority; return its new state."""
+        return self._run(one(call("priority", job_id=job_id, priority=priority), JobView))
+
+    def log(self, job_id: str, *, lines: int = 100) -> LogReply:
+        """Return the last lines of the log of a job's latest attempt. For operators."""
+        return self._run(one(call("log", job_id=job_id, lines=lines), LogReply))
+
+    def machines(self) -> Machines:
+        """Return the machines that render."""
+        return self._run(one(call("machines"), Machines))
+
+    def drain(self, machine: str | None = None, *, on: bool = True) -> Machines:
+        """Let a machine start and accept no further jobs, with `on` False let it work again. For operators."""
+        return self._run(one(call("drain", machine=machine, on=on), Machines))
+
+    def publications(
+        self, *, state: str | None = None, limit: int | None = None, before: int | None = None
+    ) -> PublicationsReply:
+        """Return a page of publications, the latest first."""
+        return self._run(
+            one(call("publications", state=state, limit=limit, before=before), PublicationsReply)
+        )
+
+    def resolve(
+        self, number: int, *, post_id: str | None = None, url: str | None = None
+    ) -> ListedPublication:
+        """End the state unknown of a publication: its post was found, or without `post_id` it is missing.
+
+        A missing one is published again.
+        """
+        outcome = "missing" if post_id is None else "found"
+        return self._run(
+            one(call("resolve", number=number, outcome=outcome, post_id=post_id, url=url), ListedPublication)
+        )
+
+    def letters(self, *, limit: int | None = None) -> DeadLetters:
+        """Return notifications that could not be delivered, the latest first. For operators."""
+        return self._run(one(call("letters", limit=limit), DeadLetters))
+
+    def resend(self, number: int) -> DeadLetter:
+        """Deliver a dead letter again. For operators."""
+        return self._run(one(call("resend", number=number), DeadLetter))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Wait until a job has ended, at most `timeout` seconds, and return its state.

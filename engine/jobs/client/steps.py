@@ -24,17 +24,15 @@ from video_pipeline.engine.common.validation import explain
 from video_pipeline.engine.errors import InputError, JobConflictError, UnreachableError
 from video_pipeline.engine.jobs.client.pack import JobConfig, StoryLike, pack_job, read_parts
 from video_pipeline.engine.jobs.messages import (
-    REPLIES,
-    REQUESTS,
     WAIT_MAX_SECONDS,
     Jobs,
     JobView,
     Message,
     Pong,
-    Request,
     Submitted,
 )
 from video_pipeline.engine.jobs.model import JobStatus, Priority
+from video_pipeline.engine.jobs.verbs import REPLIES, REQUESTS, Request
 
 Answer = TypeVar("Answer")
 LIST_PAGE = 100

@@ -8,14 +8,14 @@ from functools import cache
 from typing import NamedTuple
 
 from video_pipeline.engine.jobs.ledger.rows import DamagedValueError, encodable_text, status_of
-from video_pipeline.engine.jobs.model import PRIORITIES, JobStatus, NewJob
+from video_pipeline.engine.jobs.model import PRIORITIES, TITLE_MAX, JobStatus, NewJob
 
 ROWS_AT_ONCE = 32
 """Rows of one statement: SQLite before 3.32 takes at most 999 values in one."""
 
 _JOBS = (
     "jobs (job_id, owner, key, digest, story_id, status, priority, ageing_us, order_key, due_wall, max_attempts, "
-    "created_at, scheduled_for)"
+    "created_at, scheduled_for, title)"
 )
 _PAYLOADS = "payloads (position, story, config)"
 _EVENTS = "events (at, position, owner, kind, status, attempt, details)"
@@ -63,7 +63,7 @@ def insert_jobs(
             waits = new.scheduled_for is not None and new.scheduled_for > now
             rows += (job_id, new.owner, new.key, new.digest, encodable_text(new.story_id), "queued", rank)
             rows += (rank * ageing_us, order_us + rank * ageing_us, new.scheduled_for if waits else None)
-            rows += (new.max_attempts, now, new.scheduled_for)
+            rows += (new.max_attempts, now, new.scheduled_for, encodable_text(new.title[:TITLE_MAX]))
             order_us += 1
         # Positions are consecutive: no other connection can insert in this transaction, and AUTOINCREMENT adds 1 to the last.
         last = db.execute(_insert_into(_JOBS, len(some)), rows).lastrowid

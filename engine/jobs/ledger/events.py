@@ -21,6 +21,7 @@ _STATUS_AFTER: dict[EventKind, JobStatus] = {
     "completed": JobStatus.COMPLETED,
     "failed": JobStatus.FAILED,
     "cancelled": JobStatus.CANCELLED,
+    "priority": JobStatus.QUEUED,
 }
 
 

@@ -14,7 +14,7 @@ from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.queue import LedgerQueue
 from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, NO_ERROR, damage_of, job_from_row
 from video_pipeline.engine.jobs.ledger.schema import recount
-from video_pipeline.engine.jobs.model import Job, JobStatus
+from video_pipeline.engine.jobs.model import Job, JobStatus, Priority
 
 PAYLOADS_PAGE = 200
 """Payloads held in memory at once."""
@@ -153,6 +153,25 @@ class LedgerJobs:
             except DAMAGE_ERRORS as error:
                 raise DamagedJob(job_id) from error
             self._events.record(db, position, job.owner, "queued", 0)
+            return self._find(db, job_id)[1]
+
+    def change_priority(self, job_id: str, priority: Priority, *, ageing: float) -> Job:
+        """Give a queued job another priority: it keeps the time at which it joined the queue.
+
+        Return the changed job; nothing happens if it has the priority. Raise UnknownJob, WrongState if the job is not
+        queued, and DamagedJob.
+        """
+        with self._file.writing() as db:
+            position, job = self._find(db, job_id)
+            if job.status is not JobStatus.QUEUED:
+                raise WrongState(
+                    job_id=job_id, status=job.status, verb="priority", allowed=(JobStatus.QUEUED,)
+                )
+            if self._damage(db, position) is not None:
+                raise DamagedJob(job_id)
+            if job.priority != priority:
+                self._queue.move(db, position, priority, ageing=ageing)
+                self._events.record(db, position, job.owner, "priority", job.attempts, {"priority": priority})
             return self._find(db, job_id)[1]
 
     def purge(self, older_than_days: float, *, read_until: int | None = None) -> int:

@@ -97,6 +97,23 @@ class LedgerQueue:
         """Give a job the last place among those of its priority."""
         db.execute("UPDATE jobs SET order_key = ? + ageing_us WHERE position = ?", (self._join(db), position))
 
+    def move(self, db: sqlite3.Connection, position: int, priority: Priority, *, ageing: float) -> None:
+        """Give a queued job another priority; it keeps the queue's time at which it joined."""
+        rank = PRIORITIES.index(priority)
+        ageing_us = rank * int(min(ageing, AGEING_MAX_SECONDS) * 1_000_000)
+        (before, owner), *_ = db.execute(
+            "SELECT priority, owner FROM jobs WHERE position = ?", (position,)
+        ).fetchall()
+        db.execute(
+            "UPDATE jobs SET priority = ?1, order_key = order_key - ageing_us + ?2, ageing_us = ?2 WHERE position = ?3",
+            (rank, ageing_us, position),
+        )
+        for counted, step in ((before, -1), (rank, 1)):  # the triggers count changes of the state alone
+            db.execute(
+                "INSERT INTO tallies VALUES ('queued', ?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + ?3",
+                (counted, owner, step),
+            )
+
     def restart_waits(self, db: sqlite3.Connection) -> None:
         """Restart the waits of retries that were timed by the monotonic clock of an earlier boot.
 

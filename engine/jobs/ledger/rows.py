@@ -50,7 +50,7 @@ _COLUMNS: Final = (
         "stage",
         "percent",
     ),
-    *("fps", "eta_seconds", "error_type", "error_message", "log_tail", "result"),
+    *("fps", "eta_seconds", "error_type", "error_message", "log_tail", "result", "title"),
 )
 JOB_COLUMNS: Final = ", ".join(_COLUMNS)
 EVENT_COLUMNS: Final = "seq, at, job_id, events.owner, kind, events.status, attempt, details"
@@ -175,6 +175,7 @@ def _job(row: Row) -> Job:
         _damaged_value("log_tail", row[21])
     values[21] = tuple(lines)
     values[22] = json_object("result", row[22]) if row[22] else None
+    _text_column("title", row[23])
     return Job(*values)
 
 
@@ -215,6 +216,7 @@ def _damaged_job(row: Row, error: DamagedValueError) -> Job:
         error_message=damage_message(str(error)),
         log_tail=(),
         result=None,
+        title=text(row[23]),
     )
 
 

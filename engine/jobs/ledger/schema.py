@@ -110,7 +110,9 @@ _FIRST = (
     "INSERT INTO queue_clock VALUES (0, 0)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_TITLES = ("ALTER TABLE jobs ADD COLUMN title TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _TITLES)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.cache_check import CacheCheck
 from video_pipeline.engine.jobs.node.http.metrics import Metrics
 from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
+from video_pipeline.engine.jobs.node.machine_report import MachineReport
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.scheduler import EndedAttempt
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
@@ -34,6 +35,7 @@ class Monitor:
         self._count_at = 0.0
         self._node: RunningNode | None = None
         self.metrics = open_metrics()
+        self._report = MachineReport(config, clock=clock)
         self.health = Health()
         self._cache: CacheCheck | None = None
         with contextlib.suppress(ConfigError):  # no home folder: jobs have no cache
@@ -47,6 +49,7 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._report.close()
         if self._cache is not None:
             self._cache.close()
         if self.server is not None:
@@ -67,6 +70,7 @@ class Monitor:
     def ended(self, ended: EndedAttempt) -> None:
         """Count the end of an attempt."""
         result = ended.result or {}
+        self._report.count(result.get("segments", 0), result.get("segments_from_cache", 0))
         self.metrics.job_ended(
             outcome=ended.outcome,
             seconds=ended.seconds,
@@ -85,7 +89,9 @@ class Monitor:
         """Read the state of the node, its server process and its HTTP process."""
         self._node = node
         reasons = []
-        if node.scheduler.draining:
+        if node.scheduler.is_drained:
+            reasons.append("the node is drained and accepts no new jobs")
+        elif node.scheduler.draining:
             reasons.append("the node is shutting down and accepts no new jobs")
         if node.trouble is not None:
             reasons.append(node.trouble)
@@ -100,6 +106,7 @@ class Monitor:
         if now < self._count_at:
             return
         self._count_at = now + COUNT_SECONDS
+        self._report.write(node, reasons, warnings)
         self.metrics.ready(not reasons)
         self.metrics.cache_writable(self._cache is not None and fault is None)
         self.metrics.slots(total=node.slots, warm=node.dispatcher.capacity)

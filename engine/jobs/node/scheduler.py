@@ -111,7 +111,7 @@ class Scheduler:
         self._started: dict[tuple[str, int], _Started] = {}
         self._backlog: deque[Report] = deque()
         self._machine_failures: dict[str, int] = {}
-        self._draining = False
+        self._draining = self._drained = False
         self._full = False
         self._ledger_full = False
         self._paused_until = 0.0
@@ -120,8 +120,13 @@ class Scheduler:
 
     @property
     def draining(self) -> bool:
-        """Whether no further jobs start."""
-        return self._draining
+        """Whether no further jobs start: the node ends, or an operator has drained it."""
+        return self._draining or self._drained
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether an operator has drained the node."""
+        return self._drained
 
     @property
     def idle(self) -> bool:
@@ -148,9 +153,20 @@ class Scheduler:
         """Whether the last write to the ledger succeeded and the disks have space."""
         return self._clock.monotonic() >= self._paused_until and not self._full
 
+    @property
+    def running_jobs(self) -> tuple[str, ...]:
+        """The ids of the jobs that run, the one that began first first."""
+        return tuple(job_id for job_id, _ in self._started)
+
     def drain(self) -> None:
         """Start no further jobs."""
         self._draining = True
+
+    def set_drained(self, drained: bool) -> None:
+        """Start no further jobs while an operator has drained the node."""
+        if self._drained and not drained:
+            self._next_poll = 0.0
+        self._drained = drained
 
     def stop_running(self, *, now: bool) -> None:
         """Stop running attempts, whose jobs are queued again; with `now` kill them."""
@@ -183,7 +199,7 @@ class Scheduler:
     # -- work ---------------------------------------------------------------------------------
 
     def _can_start(self) -> bool:
-        return not self._draining and self._dispatcher.running < self._dispatcher.capacity
+        return not self.draining and self._dispatcher.running < self._dispatcher.capacity
 
     def _check_ledger(self, now: float) -> None:
         """Process cancel requests and due jobs of the ledger, and start jobs."""

@@ -128,6 +128,8 @@ def _run_until_signalled(
             commits = node.ledger.file.commits
             server.changed()
         server.send_full(node.scheduler.is_full)
+        if server.drained != node.scheduler.is_drained:
+            _set_drained(node, server.drained)
         running.poll()
         monitor.update(node, server, running.web)
         if ready != (server.trouble is None and node.trouble is None):
@@ -137,6 +139,14 @@ def _run_until_signalled(
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
     return _drain(node, running, signals, monitor)
+
+
+def _set_drained(node: RunningNode, drained: bool) -> None:
+    node.scheduler.set_drained(drained)
+    if drained:
+        logger.warning("the node is drained: running jobs finish, and none is accepted or started")
+    else:
+        logger.info("the node is no longer drained")
 
 
 def _sleep(node: RunningNode, running: FrontProcesses) -> None:

@@ -2,11 +2,13 @@
 
     node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
+                     {"drained": [NAME, …]}      the machines that operators had drained before it was restarted
                      {"changed": true}   the node has written to the ledger
                      {"full": true}      no job starts because a disk is full; false: jobs start again
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
+                     {"drained": NAME, "on": true}   an operator drains a machine; false: it works again
                      {"error": TEXT}     why it cannot start, then exit status 2
 
 Once a second the node pings the server through its socket; the process that writes the ledger answers each ping too.
@@ -23,6 +25,7 @@ from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.machines import machine_name
 from video_pipeline.engine.jobs.node.node_process import NodeProcess
 from video_pipeline.engine.jobs.processes import waits_for_disk
 
@@ -72,6 +75,9 @@ class ServerProcess:
         self._answered = self._reported = self._wrote = self._ping_at = 0.0
         self._writes = 0
         self._draining = self._full = False
+        self._name = machine_name()
+        self.drained_machines: set[str] = set()
+        """The machines that operators have drained."""
         self.endpoints: Mapping[str, Any] | None = None
         self.counters: Mapping[str, Any] = {}
         self._process = NodeProcess(
@@ -88,6 +94,11 @@ class ServerProcess:
     def ready(self) -> bool:
         """Whether the server process accepts requests."""
         return self.endpoints is not None
+
+    @property
+    def drained(self) -> bool:
+        """Whether an operator has drained this machine."""
+        return self._name in self.drained_machines
 
     @property
     def trouble(self) -> str | None:
@@ -185,6 +196,8 @@ class ServerProcess:
         self._process.send(setup=self._setup)
         if self._draining:
             self._process.send(drain=True)
+        if self.drained_machines:
+            self._process.send(drained=sorted(self.drained_machines))
         if self._full:
             self._process.send(full=True)
 
@@ -198,6 +211,9 @@ class ServerProcess:
                 self._start_probe(message["ready"])
             elif "counters" in message:
                 self._note_counters(message["counters"])
+            elif "drained" in message:
+                change = self.drained_machines.add if message["on"] else self.drained_machines.discard
+                change(str(message["drained"]))
 
     def _start_probe(self, endpoints: Mapping[str, Any]) -> None:
         self.endpoints = endpoints

@@ -165,6 +165,6 @@ class WebProcess:
             if "ready" in message:
                 self.url = message["ready"]["url"]
                 self._reported = self._clock.monotonic()
-                logger.info("HTTP at %s", self.url)
+                logger.info("HTTP at %s; the page is at %s/", self.url, self.url)
             elif "counters" in message:
                 self.counters, self._reported = message["counters"], self._clock.monotonic()

@@ -10,12 +10,14 @@ from video_pipeline.engine import __version__
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs import node_messages as n
 from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 from video_pipeline.engine.jobs.server.limits import HeldWait, HeldWaits, RateLimit
+from video_pipeline.engine.jobs.server.node_requests import NodeRequests, OnDrain
 from video_pipeline.engine.jobs.server.result_files import answer_read, file_read
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.wire import (
@@ -62,8 +64,16 @@ class RequestHandler:
     """Answers requests from the ledger. Not thread-safe; `begin` leaves writes and reads of files to others."""
 
     def __init__(
-        self, ledger: Ledger, config: Config, *, slots: int, events: str = "", clock: Clock = SYSTEM_CLOCK
+        self,
+        ledger: Ledger,
+        config: Config,
+        *,
+        slots: int,
+        events: str = "",
+        clock: Clock = SYSTEM_CLOCK,
+        on_drain: OnDrain | None = None,
     ) -> None:
+        """Use a ledger. `on_drain` is called when an operator drains a machine or lets it work again."""
         self._ledger = ledger
         self._config = config
         self._node = config.node
@@ -76,10 +86,24 @@ class RequestHandler:
         self._waits = HeldWaits()
         self._space = FreeSpace(config, clock=clock)
         self._posts = JobPublications(publications_path(config))
+        self._about = NodeRequests(ledger, config, self._posts, clock=clock, on_drain=on_drain)
         self._started = clock.monotonic()
         self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
-        self.draining = self.full = False
+        self.full = False
         self.counters: Counter[str] = Counter()
+
+    @property
+    def draining(self) -> bool:
+        """Whether no jobs are accepted: the node ends, or an operator drains it."""
+        return self._about.stopping or self._about.name in self._about.drained
+
+    def stop(self) -> None:
+        """Accept no jobs from now on: the node ends."""
+        self._about.stopping = True
+
+    def set_drained(self, machines: Iterable[str]) -> None:
+        """Set which machines operators have drained."""
+        self._about.drained = set(machines)
 
     # --- a batch ------------------------------------------------------------------------------------------
 
@@ -156,7 +180,7 @@ class RequestHandler:
                 )
             request, parts = read_request(frames, incoming.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
-            writes = isinstance(request, m.Submit | m.Cancel | m.Retry)
+            writes = isinstance(request, m.Submit | m.Cancel | m.Retry | n.ChangePriority)
             if busy and (writes or (isinstance(request, m.Ping) and request.writer)):
                 raise RequestError("BUSY", "the write queue is full", retry_after=1.0)
             if isinstance(request, m.Submit):
@@ -167,6 +191,8 @@ class RequestHandler:
                 work.write = JobChange("cancel", request.job_id, incoming.user)
             elif isinstance(request, m.Retry):
                 work.write = JobChange("retry", request.job_id, incoming.user)
+            elif isinstance(request, n.ChangePriority):
+                work.write = JobChange("priority", request.job_id, incoming.user, request.priority)
             else:
                 work.request = request
                 if isinstance(request, m.Ping) and request.writer:
@@ -179,7 +205,9 @@ class RequestHandler:
         if self.draining:
             raise RequestError(
                 "DRAINING",
-                "the node is shutting down and accepts no jobs",
+                "the node is shutting down and accepts no jobs"
+                if self._about.stopping
+                else "the node is drained and accepts no jobs",
                 retry_after=DRAINING_RETRY_SECONDS,
             )
         shortage = self._space.shortage()
@@ -220,8 +248,11 @@ class RequestHandler:
             work.read = file_read(self._job(request.job_id, user), request)
         elif isinstance(request, m.Stats):
             work.reply = self._stats(user)
-        else:
+        elif isinstance(request, m.Ping):
             work.reply = self._pong(user)
+        else:
+            assert request is not None
+            work.reply = self._about.answer(request, user)
 
     def _sees_all(self, user: str) -> bool:
         return sees_all(self._node, user)
@@ -250,9 +281,11 @@ class RequestHandler:
         return None
 
     def _list(self, request: m.List, user: str) -> m.Message:
-        owner = None if self._sees_all(user) else user
+        owner = request.user if self._sees_all(user) else user
         if request.before is not None:
             self._job(request.before, user)
+        if request.user not in (None, owner):
+            return m.Jobs(jobs=())
         jobs = self._ledger.jobs.page(
             owner=owner,
             status=JobStatus.QUEUED if request.status == "scheduled" else request.status,

@@ -4,7 +4,7 @@ A process, not a thread: SQLite releases Python's lock at every step and would w
 checks requests (measured: two threads are slower than one that does both). It is forked before any socket, thread or
 SQLite connection exists. It first reports whether it could open the ledger; then one message at a time goes each way:
 
-    to it     [[encoding, fields of a NewJob] or [encoding, verb, job id, user], …]     MessagePack after its length
+    to it     [[encoding, fields of a NewJob] or [encoding, verb, job id, user, value], …]     MessagePack after its length
     from it   [[error code or "", body], …]
 
 Requests that arrive during a commit share the next one, so commits grow with the load.
@@ -184,11 +184,11 @@ def _work_row(work: Work) -> tuple[Any, ...]:
     assert write is not None
     if isinstance(write, NewJob):
         return work.route.encoding, *_NEW_JOB(write)
-    return work.route.encoding, write.verb, write.job_id, write.user
+    return work.route.encoding, write.verb, write.job_id, write.user, write.value
 
 
 def _write_of(values: Sequence[Any]) -> Write:
-    return JobChange(*values) if len(values) == 3 else NewJob(*values)
+    return JobChange(*values) if len(values) == len(fields(JobChange)) else NewJob(*values)
 
 
 def _run_process(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:

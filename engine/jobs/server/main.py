@@ -5,11 +5,13 @@
     stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, the public key
                                            that the node uses to ping the server, and of the HTTP process its
                                            public key and the secret with which it acts for users
-             {"drain": true}               answer submits with DRAINING from now on
+             {"drain": true}               answer submits with DRAINING from now on: the node ends
+             {"drained": [NAME, …]}        the machines that operators have drained
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
              {"error": TEXT}               the server cannot start; exit status 2
              {"counters": {NAME: N}}       every second, counted from the start
+             {"drained": NAME, "on": true} an operator drains a machine; false: it works again
 
 It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket. A process of its
 own, `LedgerProcess`, writes the ledger.
@@ -17,7 +19,6 @@ own, `LedgerProcess`, writes the ledger.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import resource
@@ -25,7 +26,7 @@ import select
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -34,7 +35,7 @@ import zmq
 
 from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
+from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.jobs.acting import ACTING_FRAMES, ActingCheck
 from video_pipeline.engine.jobs.curve import (
     NODE_CLIENT,
@@ -53,6 +54,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS
 from video_pipeline.engine.jobs.processes import die_with_parent
+from video_pipeline.engine.jobs.server.commands import Commands
 from video_pipeline.engine.jobs.server.connections import Connections
 from video_pipeline.engine.jobs.server.file_reader import FileReader
 from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
@@ -82,7 +84,7 @@ SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
 SEND_COPIED_BYTES = 64 * 1024
 """Larger frames, parts of files, are sent without a copy."""
 POLL_BOTH = int(zmq.POLLIN) | int(zmq.POLLOUT)
-HEAVY_VERBS = frozenset({b"list", b"events"})
+HEAVY_VERBS = frozenset({b"list", b"events", b"log", b"publications", b"letters"})
 BATCH_HEAVY = 2
 """Page requests, which take milliseconds each, in one batch: ZeroMQ takes turns among clients, so a client that
 asks for many pages does not delay the others."""
@@ -145,7 +147,11 @@ class Server:
         self.events = bind(self._events, events, field="node.events_bind")
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
-        self._handler = RequestHandler(self._ledger, config, slots=slots, events=port)
+        self._drains: deque[dict[str, Any]] = deque()
+        """What the node has yet to be told of operators' drains."""
+        self._handler = RequestHandler(
+            self._ledger, config, slots=slots, events=port, on_drain=self._note_drain
+        )
         self._files = FileReader(self._connections.unread)
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
@@ -175,14 +181,10 @@ class Server:
 
     def run(self, commands: Commands) -> None:
         """Serve until the node closes the command pipe."""
-        poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._events, zmq.POLLIN)
-        if self._zap is not None:
-            poller.register(self._zap.socket, zmq.POLLIN)
-        poller.register(commands.descriptor, zmq.POLLIN)
-        poller.register(self._files.descriptor, zmq.POLLIN)
+        poller = self._poller(commands)
         next_poll = next_second = last_poll = 0.0
+        for command in commands.received():
+            self._command(command)
         while not commands.ended:
             poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_write else zmq.POLLIN)
             seconds = next_poll - time.monotonic()
@@ -211,6 +213,8 @@ class Server:
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
+            while self._drains and commands.send(self._drains[0]):
+                self._drains.popleft()
             if now >= next_poll:
                 last_poll = now
                 # The node and the writer say when there is something new; other programs may write, too.
@@ -225,6 +229,16 @@ class Server:
                 self._reload_keys()
                 commands.send({"counters": self.count()})
 
+    def _poller(self, commands: Commands) -> zmq.Poller:
+        poller = zmq.Poller()
+        poller.register(self._router, zmq.POLLIN)
+        poller.register(self._events, zmq.POLLIN)
+        if self._zap is not None:
+            poller.register(self._zap.socket, zmq.POLLIN)
+        poller.register(commands.descriptor, zmq.POLLIN)
+        poller.register(self._files.descriptor, zmq.POLLIN)
+        return poller
+
     def count(self) -> dict[str, int]:
         """Return all counters."""
         total = self.counters + self._handler.counters + self._connections.counters
@@ -236,9 +250,14 @@ class Server:
 
     def _command(self, command: Any) -> None:
         if isinstance(command, dict) and command.get("drain"):
-            self._handler.draining = True
+            self._handler.stop()
+        if isinstance(command, dict) and "drained" in command:
+            self._handler.set_drained(command["drained"])
         if isinstance(command, dict) and "full" in command:
             self._handler.full = bool(command["full"])
+
+    def _note_drain(self, machine: str, on: bool) -> None:
+        self._drains.append({"drained": machine, "on": on})
 
     # --- requests -----------------------------------------------------------------------------------------
 
@@ -379,50 +398,6 @@ def _user(frame: zmq.Frame) -> str:
         return str(frame.get("User-Id"))
     except zmq.ZMQError:
         return ""
-
-
-class Commands:
-    """The pipes to the node: commands on stdin, reports on stdout."""
-
-    def __init__(self) -> None:
-        self.descriptor = sys.stdin.fileno()
-        self._out = sys.stdout.fileno()
-        self._rest = b""
-        self.ended = False
-
-    def setup(self) -> dict[str, Any] | None:
-        """Wait for the setup command and return it, or None at the end of the input. Raises ConfigError."""
-        while not self.ended:
-            select.select([self.descriptor], [], [])
-            for first in self.read(most=1):
-                setup = first.get("setup") if isinstance(first, dict) else None
-                if not isinstance(setup, dict) or not isinstance(setup.get("config"), dict):
-                    raise ConfigError('server process: the first line must be {"setup": {"config": {…}, …}}')
-                return setup
-        return None
-
-    def read(self, *, most: int = 1000) -> list[Any]:
-        """Return the commands received."""
-        if b"\n" not in self._rest:
-            data = os.read(self.descriptor, 1 << 16)
-            self.ended = not data
-            self._rest += data
-        found: list[Any] = []
-        while b"\n" in self._rest and len(found) < most:
-            line, self._rest = self._rest.split(b"\n", 1)
-            with suppress(ValueError):
-                found.append(json.loads(line))
-        return found
-
-    def send(self, message: dict[str, Any]) -> bool:
-        """Send a message to the node and return True; drop it if the pipe is full or closed."""
-        line = json.dumps(message).encode() + b"\n"
-        _, writable, _ = select.select([], [self._out], [], 0)
-        if writable and len(line) <= select.PIPE_BUF:  # a pipe takes that many bytes whole
-            with suppress(BrokenPipeError):
-                os.write(self._out, line)
-                return True
-        return False
 
 
 def _start_logging(*, as_json: bool) -> None:

@@ -76,6 +76,7 @@ class SubmitCheck:
             digest=digest.hexdigest(),
             scheduled_for=when,
             max_attempts=attempts,
+            title=story.title,
         )
 
     def sync(self) -> None:

@@ -14,15 +14,14 @@ from video_pipeline.engine.jobs.messages import (
     MARKS,
     PROTOCOL,
     REQUEST_ID_MAX_BYTES,
-    REQUESTS,
     SMALL_BODY_MAX_BYTES,
     Encoding,
     ErrorCode,
     ErrorReply,
     FileChunk,
     Message,
-    Request,
 )
+from video_pipeline.engine.jobs.verbs import REQUESTS, Request
 
 PROTOCOLS = (PROTOCOL.decode(),)
 HEAD_FRAMES = 4

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from video_pipeline.engine.jobs.messages import Message, Request
+from video_pipeline.engine.jobs.messages import Message
 from video_pipeline.engine.jobs.server.result_files import FileRead
 from video_pipeline.engine.jobs.server.wire import EncodedReply, ReplyRoute
 from video_pipeline.engine.jobs.server.writes import Write
+from video_pipeline.engine.jobs.verbs import Request
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from video_pipeline.engine.jobs.ledger.errors import (
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.queue import SubmitResult
 from video_pipeline.engine.jobs.messages import LOCAL_USER
-from video_pipeline.engine.jobs.model import Job, NewJob
+from video_pipeline.engine.jobs.model import Job, NewJob, Priority
 from video_pipeline.engine.jobs.server.wire import RequestError
 from video_pipeline.engine.jobs.views import job_view
 
@@ -34,11 +34,12 @@ INTERNAL = m.ErrorReply(
 
 @dataclass(frozen=True, slots=True)
 class JobChange:
-    """A change of a job that a user asks for; `ping` changes nothing and has no job."""
+    """A change of a job that a user asks for; `ping` changes nothing and has no job. `value`: the new priority."""
 
-    verb: Literal["cancel", "retry", "ping"]
+    verb: Literal["cancel", "retry", "priority", "ping"]
     job_id: str
     user: str
+    value: Priority = "normal"
 
 
 Write = NewJob | JobChange
@@ -90,15 +91,19 @@ class LedgerWriter:
             return m.Message()
         try:
             visible_job(self._ledger, self._node, change.job_id, change.user)
-            jobs = self._ledger.jobs
-            do = jobs.request_cancel if change.verb == "cancel" else jobs.retry
-            return job_view(do(change.job_id), in_full=sees_all(self._node, change.user))
+            return job_view(self._changed_job(change), in_full=sees_all(self._node, change.user))
         except (WrongState, DamagedJob) as error:
             return RequestError("CONFLICT", str(error), field="job_id").reply
         except UnknownJob:
             return not_found(change.job_id).reply
         except RequestError as refusal:
             return refusal.reply
+
+    def _changed_job(self, change: JobChange) -> Job:
+        jobs = self._ledger.jobs
+        if change.verb == "priority":
+            return jobs.change_priority(change.job_id, change.value, ageing=self._node.ageing)
+        return jobs.request_cancel(change.job_id) if change.verb == "cancel" else jobs.retry(change.job_id)
 
 
 def _submitted(result: SubmitResult) -> m.Message:

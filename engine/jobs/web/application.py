@@ -9,8 +9,10 @@ import logging
 from video_pipeline.engine.jobs.web.access import AccessCheck, Caller
 from video_pipeline.engine.jobs.web.exchange import DisconnectedError, Exchange
 from video_pipeline.engine.jobs.web.feeds import Feeds
+from video_pipeline.engine.jobs.web.file_links import LINKS, FileLinks
 from video_pipeline.engine.jobs.web.openapi import openapi_document
 from video_pipeline.engine.jobs.web.operations import HeldByClients, RouteCall, SharedParts
+from video_pipeline.engine.jobs.web.page_files import page_file, send_page_file
 from video_pipeline.engine.jobs.web.replies import HttpError, HttpReply
 from video_pipeline.engine.jobs.web.routes import OPENAPI_PATH, find_route, not_allowed, read_target
 from video_pipeline.engine.jobs.web.server_client import ServerClient
@@ -25,7 +27,8 @@ class Application:
     def __init__(self, settings: WebSettings, client: ServerClient) -> None:
         self.access = AccessCheck(settings)
         self.held = HeldByClients.of(settings)
-        self._shared = SharedParts(settings, client, Feeds(client), self.held)
+        self._links = FileLinks()
+        self._shared = SharedParts(settings, client, Feeds(client), self.held, self._links)
         self._callers: dict[asyncio.Task[None], Caller] = {}
         """Who makes the requests that are under way, by the tasks that answer them."""
         self._openapi: bytes | None = None
@@ -62,8 +65,11 @@ class Application:
         if head.method == "OPTIONS":
             await exchange.reply(HttpReply(204, headers=self.access.preflight_headers(head.headers)))
             return
-        caller = self.access.caller(head.headers)
         target = read_target(head.target)
+        if (page := page_file(target.parts)) is not None:
+            await send_page_file(exchange, page)
+            return
+        caller = self._linked_caller(target.parts) or self.access.caller(head.headers)
         if target.parts == (OPENAPI_PATH[1:],):
             await self._describe(exchange)
             return
@@ -75,6 +81,11 @@ class Application:
             await route.answer(RouteCall(self._shared, exchange, caller, values, target.query))
         finally:
             del self._callers[task]
+
+    def _linked_caller(self, parts: tuple[str, ...]) -> Caller | None:
+        """Return who made the link that a request follows, if it may still be followed."""
+        link = self._links.get(parts[1]) if len(parts) == 2 and parts[0] == LINKS else None
+        return link.caller if link is not None and self.access.still_valid(link.caller) else None
 
     async def _describe(self, exchange: Exchange) -> None:
         if exchange.head.method not in ("GET", "HEAD"):

@@ -92,8 +92,9 @@ def _parameters(route: Route) -> list[tuple[str, str, dict[str, Any], str]]:
         for name, about in schema["properties"].items():
             if name not in route.names and "$ref" not in str(about):
                 found.append((name, "query", about, about.get("description", "")))
-            elif name == "status":
-                choices = [*schema["$defs"]["JobStatus"]["enum"], "scheduled"]
+            elif name in ("status", "state"):
+                kind = "JobStatus" if name == "status" else "PublicationState"
+                choices = [*schema["$defs"][kind]["enum"], *(["scheduled"] if name == "status" else [])]
                 found.append((name, "query", {"enum": choices}, about["description"]))
     match route.answer.__name__:
         case "submit_job":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from video_pipeline.engine.jobs.web.access import Caller
 from video_pipeline.engine.jobs.web.downloads import send_file
 from video_pipeline.engine.jobs.web.exchange import Exchange
 from video_pipeline.engine.jobs.web.feeds import Feeds, UserFeed, read_events
+from video_pipeline.engine.jobs.web.file_links import FileLinks
 from video_pipeline.engine.jobs.web.replies import JSON_TYPE, HttpError, HttpReply
 from video_pipeline.engine.jobs.web.server_client import REPLY_SECONDS, REQUESTS_MOST, ServerClient, checked
 from video_pipeline.engine.jobs.web.settings import WebSettings
@@ -64,6 +65,7 @@ class SharedParts:
     client: ServerClient
     feeds: Feeds
     held: HeldByClients
+    links: FileLinks
 
 
 @dataclass(slots=True)
@@ -96,9 +98,11 @@ class RouteCall:
             await self.exchange.reply(HttpReply(status, body, headers))
 
 
-def _query_fields(query: Mapping[str, str]) -> dict[str, Any]:
-    """Return a query as the fields of a request; the server checks them."""
-    whole = {"limit", "after"}
+WHOLE_FIELDS: Final = frozenset({"limit", "after", "lines"})
+
+
+def query_fields(query: Mapping[str, str], whole: Collection[str] = WHOLE_FIELDS) -> dict[str, Any]:
+    """Return a query as the fields of a request, those of `whole` as numbers; the server checks them."""
     return {
         name: int(value) if name in whole and _WHOLE.fullmatch(value) else value
         for name, value in query.items()
@@ -142,7 +146,7 @@ async def submit_job(call: RouteCall) -> None:
 
 async def list_jobs(call: RouteCall) -> None:
     """Get the caller's jobs, the latest first."""
-    await call.reply(await call.ask("list", _query_fields(call.query)))
+    await call.reply(await call.ask("list", query_fields(call.query)))
 
 
 async def get_job(call: RouteCall) -> None:
@@ -209,7 +213,7 @@ async def get_job_events(call: RouteCall) -> None:
 
 
 async def _events(call: RouteCall, *, job_id: str | None) -> None:
-    query = _query_fields(call.query)
+    query = query_fields(call.query)
     accepted = call.headers.get("accept", "")
     if JSON_TYPE in accepted and STREAM_TYPE not in accepted:
         await call.reply(await call.ask("events", {**query, **call.values}))

@@ -21,6 +21,7 @@ STATUSES: Final[dict[str, int]] = {
     "INVALID_STORY": 400,
     "INVALID_CONFIG": 400,
     "INVALID_ASSET": 400,
+    "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "CONFLICT": 409,
     "TOO_LARGE": 413,
@@ -34,7 +35,6 @@ STATUSES: Final[dict[str, int]] = {
 
 HttpCode = Literal[
     "UNAUTHORIZED",  # 401: no token, or one that gives no access
-    "FORBIDDEN",  # 403: a page of another origin
     "METHOD_NOT_ALLOWED",  # 405
     "TIMEOUT",  # 408: the body came too slowly
     "UNSUPPORTED_MEDIA_TYPE",  # 415

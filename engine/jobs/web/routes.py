@@ -11,6 +11,9 @@ from pydantic import BaseModel
 
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs import node_messages as n
+from video_pipeline.engine.jobs.web import links
+from video_pipeline.engine.jobs.web import node_operations as node
 from video_pipeline.engine.jobs.web import operations as do
 from video_pipeline.engine.jobs.web.replies import HttpError
 
@@ -63,6 +66,17 @@ ROUTES: Final = (
     ),
     Route("GET", "/jobs/{job_id}/events", do.get_job_events, m.EventsReply, query=m.Events, statuses=(200, 204), errors=(404,)),
     Route("GET", "/events", do.get_events, m.EventsReply, query=m.Events, errors=(404,)),
+    Route("POST", "/jobs/{job_id}/priority", node.change_priority, m.JobView, query=n.ChangePriority, errors=(404, 409)),
+    Route("GET", "/jobs/{job_id}/log", node.get_log, n.LogReply, query=n.ReadLog, errors=(404,)),
+    Route("POST", "/jobs/{job_id}/files/{name}/link", links.make_link, links.FileLink, errors=(404, 409)),
+    Route("GET", "/links/{link}", links.get_linked_file, None, statuses=(200, 206, 304), errors=(404, 409, 412, 416)),
+    Route("GET", "/machines", node.get_machines, n.Machines),
+    Route("POST", "/machines/{machine}/drain", node.drain_machine, n.Machines, errors=(404, 409)),
+    Route("POST", "/machines/{machine}/resume", node.resume_machine, n.Machines, errors=(404, 409)),
+    Route("GET", "/publications", node.list_publications, n.PublicationsReply, query=n.ListPublications),
+    Route("POST", "/publications/{number}/resolve", node.resolve_publication, n.ListedPublication, query=n.Resolve, errors=(404, 409)),
+    Route("GET", "/letters", node.list_letters, n.DeadLetters, query=n.ListLetters),
+    Route("POST", "/letters/{number}/resend", node.resend_letter, n.DeadLetter, errors=(404, 409)),
     Route("GET", "/stats", do.get_stats, m.StatsReply),
     Route("GET", "/ping", do.get_ping, m.Pong, query=m.Ping),
 )  # fmt: skip

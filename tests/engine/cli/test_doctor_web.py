@@ -17,7 +17,10 @@ def test_doctor_says_where_http_is_and_how_many_tokens_there_are(tmp_path: Path)
     assert "off" in web_line(examine_web(config))
     on = config.override("web", enabled=True, port=81)
     make_token(keys_dir(on), "studio")
-    assert web_line(examine_web(on)) == "HTTP          yes http://127.0.0.1:81; tokens: 1"
+    assert (
+        web_line(examine_web(on))
+        == "HTTP          yes http://127.0.0.1:81, the page at http://127.0.0.1:81/; tokens: 1"
+    )
     secure = on.override("web", tls_cert="a.pem", tls_key="b.pem", host="0.0.0.0")
     assert examine_web(secure)["address"] == "https://0.0.0.0:81"
     assert "pip install" in web_line({**examine_web(on), "missing": ["h11"]})

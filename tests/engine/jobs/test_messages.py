@@ -16,8 +16,6 @@ from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.client.steps import call
 from video_pipeline.engine.jobs.encoding import decode, encode
 from video_pipeline.engine.jobs.messages import (
-    REPLIES,
-    REQUESTS,
     Encoding,
     ErrorReply,
     EventView,
@@ -26,6 +24,7 @@ from video_pipeline.engine.jobs.messages import (
     Submitted,
 )
 from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.verbs import REPLIES, REQUESTS
 
 SCHEMA = messages_schema()
 JOB = "job-0123456789abcdef01234567"
@@ -52,6 +51,19 @@ TAKEN: dict[str, list[Any]] = {
     "events": [{}, {"after": 10, "limit": 1000, "job_id": JOB}],
     "files": [{"job_id": JOB}],
     "fetch": [{"job_id": JOB, "name": "a-1.metadata.json", "offset": 2**40, "length": 2**20}],
+    "priority": [{"job_id": JOB, "priority": "low"}],
+    "log": [{"job_id": JOB}, {"job_id": JOB, "lines": 1000}],
+    "machines": [{}],
+    "drain": [{}, {"machine": "node-1.example", "on": False}, {"machine": None}],
+    "publications": [{}, {"state": "unknown", "limit": 1, "before": 7}, {"state": None, "before": None}],
+    "resolve": [
+        {"number": 7, "outcome": "missing"},
+        {"number": 7, "outcome": "missing", "post_id": None, "url": None},
+        {"number": 7, "outcome": "found", "post_id": "x"},
+        {"number": 7, "outcome": "found", "post_id": "x", "url": "https://example.org/x"},
+    ],
+    "letters": [{}, {"limit": 1000}],
+    "resend": [{"number": 2**63 - 1}],
     "stats": [{}],
     "ping": [{}],
 }
@@ -89,6 +101,8 @@ REFUSED: dict[str, list[Any]] = {
         {"limit": 1.5},
         {"status": "done"},
         {"before": "x"},
+        {"user": ""},
+        {"user": 7},
     ],
     "cancel": [{"job": JOB}],
     "retry": [{"job_id": f"{JOB}0"}],
@@ -108,6 +122,28 @@ REFUSED: dict[str, list[Any]] = {
         {"job_id": JOB, "name": "a", "length": 0},
         {"job_id": JOB, "name": "a", "length": 2**20 + 1},
     ],
+    "priority": [
+        {"job_id": JOB},
+        {"job_id": JOB, "priority": "urgent"},
+        {"job_id": JOB, "priority": None},
+        {"priority": "low"},
+    ],
+    "log": [{}, {"job_id": JOB, "lines": 0}, {"job_id": JOB, "lines": 1001}, {"job_id": JOB, "lines": "5"}],
+    "machines": [{"name": "x"}],
+    "drain": [{"on": "yes"}, {"on": 1}, {"machine": "../x"}, {"machine": ""}, {"machine": "a" * 65}],
+    "publications": [{"state": "lost"}, {"limit": 0}, {"before": 0}, {"before": 2**63}, {"before": "7"}],
+    "resolve": [
+        {"number": 7},
+        {"number": 7, "outcome": "found"},
+        {"number": 7, "outcome": "found", "post_id": None},
+        {"number": 7, "outcome": "found", "post_id": ""},
+        {"number": 7, "outcome": "missing", "post_id": "x"},
+        {"number": 7, "outcome": "missing", "url": "https://example.org/x"},
+        {"number": 0, "outcome": "missing"},
+        {"outcome": "missing"},
+    ],
+    "letters": [{"limit": 0}, {"state": "dead"}],
+    "resend": [{}, {"number": "7"}, {"number": 0}],
     "stats": [{"all": True}],
     "ping": [{"x": 1}],
 }

@@ -205,6 +205,24 @@ class LedgerMachine(RuleBasedStateMachine):
         one.happened.append("queued")
         assert ledger.jobs.retry(job_id).status is JobStatus.QUEUED
 
+    @precondition(lambda self: self.known)
+    @rule(data=st.data(), which=st.integers(0, 1), priority=st.sampled_from(PRIORITIES))
+    def change_priority(self, data: st.DataObject, which: int, priority: Priority) -> None:
+        """Give any job another priority: a queued one keeps the time at which it joined."""
+        job_id = self._pick(data)
+        assert job_id is not None
+        one, ledger = self.known[job_id], self.ledgers[which]
+        if one.status is not JobStatus.QUEUED:
+            with pytest.raises(WrongState):
+                ledger.jobs.change_priority(job_id, priority, ageing=AGEING)
+            return
+        step = (PRIORITIES.index(priority) - PRIORITIES.index(one.priority)) * AGEING
+        if priority != one.priority:
+            one.happened.append("priority")
+            one.place = (round(one.place[0] + step, 6), one.place[1])
+            one.priority = priority
+        assert ledger.jobs.change_priority(job_id, priority, ageing=AGEING).priority == priority
+
     # -- operations of a node
 
     @rule(which=st.integers(0, 1))

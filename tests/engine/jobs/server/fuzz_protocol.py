@@ -30,7 +30,7 @@ import zmq
 
 from tests.support.server import STORY, RunningServer, Speaker, memory_of, node_config
 from tests.support.zmtp import GREETING, address, frame, greeted, ready
-from video_pipeline.engine.jobs.messages import REQUESTS
+from video_pipeline.engine.jobs.verbs import REQUESTS
 
 MEMORY_BOUND = 400 << 20
 """Bytes that the server process may grow by at any moment: its budget of 256 MB + 4 x max_message_mb, and its own work."""

@@ -10,7 +10,8 @@ import msgpack
 import zmq
 
 from tests.support.server import ROOT, RunningServer, node_config
-from video_pipeline.engine.jobs.messages import REQUESTS, ErrorCode
+from video_pipeline.engine.jobs.messages import ErrorCode
+from video_pipeline.engine.jobs.verbs import REQUESTS
 from video_pipeline.engine.jobs.views import PUBLIC_DETAILS
 
 TEXT = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")

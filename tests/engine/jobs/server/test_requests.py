@@ -12,8 +12,8 @@ import pytest
 import zmq
 
 from tests.support.server import PNG, STORY, RunningServer, Speaker, children_of, node_config
-from video_pipeline.engine.jobs.messages import REQUESTS
 from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
+from video_pipeline.engine.jobs.verbs import REQUESTS
 
 
 def submit(speaker: Speaker, **fields: Any) -> str:
