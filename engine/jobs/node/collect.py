@@ -139,6 +139,8 @@ def _follow_job(book: AlertBook, ledger: Ledger, event: JobEvent, db: sqlite3.Co
     if lost := sessions.get("lost_gpus"):
         reasons = "; ".join(f"GPU {gpu}: {reason}" for gpu, reason in lost.items())
         book.happened("GPU lost", f"{event.job_id}: {reasons}"[:500], db)
+    elif result.get("encoder_fallback") == "machine":
+        book.happened("GPU lost", f"{event.job_id}: no GPU is left; encoded by {result.get('encoder')}", db)
     elif "nvenc" in str(result.get("encoder")):
         book.ended("GPU lost", db)
 

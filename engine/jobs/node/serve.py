@@ -9,12 +9,13 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
 from video_pipeline.engine.common.extras import the_extra
+from video_pipeline.engine.common.service_manager import ServiceManager
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
@@ -64,11 +65,12 @@ def serve(config: Config, *, as_json: bool = False) -> int:
     signals = StopSignals()
     try:
         with (
+            closing(ServiceManager()) as manager,
             Monitor(config) as monitor,
             RunningNode(config, json_log=as_json, on_started=monitor.started, on_ended=monitor.ended) as node,
             _processes(config, node, as_json=as_json) as running,
         ):
-            return _run_until_signalled(node, running, signals, monitor)
+            return _run_until_signalled(node, running, signals, monitor, manager)
     finally:
         signals.close()
 
@@ -111,7 +113,11 @@ def _processes(config: Config, node: RunningNode, *, as_json: bool) -> Iterator[
 
 
 def _run_until_signalled(
-    node: RunningNode, running: FrontProcesses, signals: StopSignals, monitor: Monitor
+    node: RunningNode,
+    running: FrontProcesses,
+    signals: StopSignals,
+    monitor: Monitor,
+    manager: ServiceManager,
 ) -> int:
     """Run the loop until a signal arrives, then drain."""
     server = running.server
@@ -135,10 +141,21 @@ def _run_until_signalled(
         if ready != (server.trouble is None and node.trouble is None):
             ready = not ready
             _log_ready(node, running, ready)
+        if server.ready:  # clients get answers, even while a full disk keeps jobs from starting
+            manager.ready(_status_line(node, server))
+        manager.beat()
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
-    return _drain(node, running, signals, monitor)
+    return _drain(node, running, signals, monitor, manager)
+
+
+def _status_line(node: RunningNode, server: ServerProcess) -> str:
+    """Return the line that `systemctl status` shows."""
+    running = node.dispatcher.running
+    trouble = node.trouble or server.trouble
+    text = f"{running} of {node.slots} slots in use"
+    return f"not ready: {trouble}; {text}" if trouble else f"ready; {text}"
 
 
 def _set_drained(node: RunningNode, drained: bool) -> None:
@@ -157,15 +174,23 @@ def _sleep(node: RunningNode, running: FrontProcesses) -> None:
         select.select(pipes, [], [], max(0.0, seconds))
 
 
-def _drain(node: RunningNode, running: FrontProcesses, signals: StopSignals, monitor: Monitor) -> int:
+def _drain(
+    node: RunningNode,
+    running: FrontProcesses,
+    signals: StopSignals,
+    monitor: Monitor,
+    manager: ServiceManager,
+) -> int:
     """Let running jobs finish for node.drain_timeout, then queue them again; do that at once after a second signal."""
     seconds = node.config.node.drain_timeout
     logger.info("the node is shutting down: %d running jobs get %g s", node.dispatcher.running, seconds)
+    manager.stopping(f"shutting down: {node.dispatcher.running} running jobs get {seconds:g} s")
     running.server.drain()
 
     def go_on() -> bool:
         running.poll()
         monitor.update(node, running.server, running.web)
+        manager.beat()
         return signals.count < 2
 
     if not node.finish(seconds=seconds, go_on=go_on):

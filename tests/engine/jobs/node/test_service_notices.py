@@ -1,0 +1,61 @@
+"""A node under a service manager: it says when it is ready, that it lives, what stops it, and that it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.support.audit import processes_of
+from tests.support.jobs import is_rendering, long_story, node_process, submit, wait_until
+from tests.support.notices import notices
+
+WATCHDOG_SECONDS = 1.5
+
+
+def test_a_node_reports_its_life_to_the_service_manager_and_asks_for_time_while_a_job_finishes(
+    tmp_path: Path, session_cache: Path
+) -> None:
+    path = tmp_path / "notify"
+    environ = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": f"{WATCHDOG_SECONDS * 1e6:.0f}"}
+    with (
+        notices(path) as heard,
+        node_process(tmp_path, cache=session_cache, environ=environ, node={"drain_timeout": 6}) as node,
+        node.ledger() as ledger,
+    ):
+        wait_until(lambda: "STATUS=ready; 0 of 1 slots in use" in heard.lines(), what="ready")
+        lines = heard.lines()
+        assert lines.count("READY=1") == 1
+        assert "WATCHDOG=1" in lines
+        for pid in processes_of(node.config.state_dir()):
+            if node.process is not None and pid != node.process.pid:
+                assert b"NOTIFY_SOCKET" not in Path(f"/proc/{pid}/environ").read_bytes()
+        job_id = submit(ledger, long_story(seconds=600), config={"video": {"compositor": "ffmpeg"}})
+        wait_until(lambda: is_rendering(ledger, job_id), what="frames")
+        wait_until(lambda: "STATUS=ready; 1 of 1 slots in use" in heard.lines(), what="the slot")
+        node.signal(signal.SIGTERM)
+        wait_until(lambda: "STOPPING=1" in heard.lines(), what="the stop")
+        assert node.wait() == 0
+        lines = heard.lines()
+        assert "STATUS=shutting down: 1 running jobs get 6 s" in lines
+        assert lines.count("EXTEND_TIMEOUT_USEC=30000000") >= 2
+
+
+def test_a_node_whose_loop_stands_still_sends_no_beat(tmp_path: Path, session_cache: Path) -> None:
+    path = tmp_path / "notify"
+    environ = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": f"{WATCHDOG_SECONDS * 1e6:.0f}"}
+    with (
+        notices(path) as heard,
+        node_process(tmp_path, cache=session_cache, environ=environ) as node,
+    ):
+        node.wait_until_ready()
+        assert node.process is not None
+        os.kill(node.process.pid, signal.SIGSTOP)
+        try:
+            beats = heard.lines().count("WATCHDOG=1")
+            time.sleep(2 * WATCHDOG_SECONDS)
+            assert heard.lines().count("WATCHDOG=1") == beats
+        finally:
+            os.kill(node.process.pid, signal.SIGCONT)
+        wait_until(lambda: heard.lines().count("WATCHDOG=1") > beats, what="a beat")
