@@ -1,0 +1,82 @@
+"""The state of slots on other machines, as the node knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.dispatch.lease import NodeLease
+from video_pipeline.engine.jobs.model import Attempt
+
+NVENC: Final = "nvenc"
+"""The resource of Ray that counts the NVENC sessions of a machine."""
+
+SLOT_CORES: Final = 1
+
+SlotKind = Literal["nvenc", "cpu"]
+SlotPhase = Literal["placing", "warming", "usable", "refused", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotNeeds:
+    """What Ray must find for a slot. `memory` in bytes."""
+
+    cpus: int
+    memory: int
+    gpus: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+    def times_in(self, free: Mapping[str, float]) -> int:
+        """Return how many such slots fit into free resources of Ray."""
+        return max(0, min(int(free.get(name, 0.0) / amount) for name, amount in self._named().items()))
+
+    def take_from(self, free: dict[str, float]) -> None:
+        """Subtract what one slot takes."""
+        for name, amount in self._named().items():
+            free[name] = free.get(name, 0.0) - amount
+
+    def _named(self) -> dict[str, float]:
+        wanted = {"CPU": float(self.cpus), "memory": float(self.memory), "GPU": self.gpus, **self.resources}
+        return {name: amount for name, amount in wanted.items() if amount > 0}
+
+
+def slot_needs(config: Config) -> dict[SlotKind, SlotNeeds]:
+    """Return what slots need, those that are placed first before the others."""
+    memory = int(config.node.worker_memory_mb * 1e6)
+    return {
+        "nvenc": SlotNeeds(SLOT_CORES, memory, resources={NVENC: 1.0}),
+        "cpu": SlotNeeds(SLOT_CORES, memory),
+    }
+
+
+@dataclass(slots=True)
+class RemoteAttempt:
+    """An attempt on another machine. `result` is what it finished with, while its files are fetched."""
+
+    attempt: Attempt
+    machine: str
+    at: float
+    stopping: bool = False
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class RemoteSlot:
+    """A slot of another machine. Times are monotonic seconds; `poll_at` is None while a poll is under way."""
+
+    number: int
+    kind: SlotKind
+    lease: NodeLease
+    phase: SlotPhase = "placing"
+    machine: str = ""
+    trouble: str = ""
+    running: RemoteAttempt | None = None
+    poll_at: float | None = None
+    polled_at: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether an attempt could start here."""
+        return self.phase == "usable" and self.running is None
