@@ -47,11 +47,6 @@ class MachineLease:
         self._sent = {number: at for number, at in self._sent.items() if number > received}
         self.until = max(self.until, sent + self._seconds)
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether an attempt must not run any longer."""
-        return self._clock() >= self.until
-
 
 class NodeLease:
     """The node's side. Times are monotonic seconds."""

@@ -233,7 +233,7 @@ class RayDispatcher:
         elif "missed" in message:
             slot.poll_at = now + self._lease / 10
         elif "lost" in message:
-            self._lose(slot, message["reason"])
+            self._lose(slot, message["reason"], ended=True)
         elif "unsent" in message:
             running = slot.running
             if running is not None and _key(running.attempt) == (message["job_id"], message["fence"]):
@@ -344,33 +344,38 @@ class RayDispatcher:
         else:
             self._report_failed(running, read_failure(message["failure"]))
 
-    def _lose(self, slot: RemoteSlot | None, reason: str) -> None:
-        """Use a slot no longer; its attempt counts as running until its lease has ended."""
+    def _lose(self, slot: RemoteSlot | None, reason: str, *, ended: bool = False) -> None:
+        """Use a slot no longer; its attempt counts as running until its lease has ended.
+
+        `ended`: Ray says that the slot's process has ended.
+        """
         if slot is None or slot.phase == "lost":
             return
         if slot.running is not None or slot.phase != "placing":
             logger.error("a slot on %s is lost: %s", slot.machine or "a machine", reason)
-        slot.phase, slot.trouble = "lost", reason
+        slot.phase, slot.trouble, slot.has_ended = "lost", reason, ended
         self._send(kill=slot.number)
 
     def _remove(self, slot: RemoteSlot) -> None:
         """Forget a lost slot, and report its attempt, whose lease has ended."""
         running = slot.running
         if running is not None:
-            self._end(slot, self._lost_report(running, slot.trouble))
+            self._end(slot, self._lost_report(slot, running))
         del self._slots[slot.number]
 
-    def _lost_report(self, running: RemoteAttempt, reason: str) -> Report:
-        """Return the end of an attempt that its machine did not tell; it is charged only if the machine is still there."""
+    def _lost_report(self, slot: RemoteSlot, running: RemoteAttempt) -> Report:
+        """Return the end of an attempt that its machine did not tell.
+
+        It is charged if its process ended while its machine stayed, as a job does that takes too much memory.
+        """
         key = _key(running.attempt)
         if running.stopping:
             return StoppedReport(*key)
         is_there = any(machine["host"] == running.machine for machine in self.machines)
-        kind: FailureKind = "retryable" if is_there and self._bridge is not None else "machine"
-        name = "WorkerLost" if kind == "retryable" else "MachineLost"
-        return FailedReport(
-            *key, Failure(kind, name, f"the machine {running.machine} was lost: {reason}"[:4000])
-        )
+        charged = slot.has_ended and is_there and self._bridge is not None
+        message = f"the slot on {running.machine} was lost: {slot.trouble}"[:4000]
+        kind: FailureKind = "retryable" if charged else "machine"
+        return FailedReport(*key, Failure(kind, "WorkerLost" if charged else "MachineLost", message))
 
     def _end(self, slot: RemoteSlot, report: Report) -> None:
         """Report the end of a slot's attempt; nothing of it stays here or in the storage."""

@@ -13,6 +13,7 @@ This module does not import Ray, so that the node can test it and name it to Ray
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ import queue
 import shutil
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -37,9 +39,9 @@ from video_pipeline.engine.jobs.dispatch.base import (
     Report,
 )
 from video_pipeline.engine.jobs.dispatch.failures import classify
-from video_pipeline.engine.jobs.dispatch.guard import Guard
+from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.identity import identity
-from video_pipeline.engine.jobs.dispatch.lease import MachineLease
+from video_pipeline.engine.jobs.dispatch.lease import MachineLease, machine_seconds
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_inputs, put_staged
 from video_pipeline.engine.jobs.folders import Folders, tail
@@ -50,6 +52,9 @@ logger = logging.getLogger(__name__)
 STATE_VARIABLE: Final = "VIDEO_PIPELINE_MACHINE_STATE"
 CACHE_VARIABLE: Final = "VIDEO_PIPELINE_MACHINE_CACHE"
 """Environment variables of a machine's Ray: its state folder and its cache folder."""
+
+IDLE_SECONDS: Final = 60.0
+"""An idle slot that the node has not polled for so long after its lease ends itself."""
 
 TURN_SECONDS: Final = 0.05
 GUARD_SECONDS: Final = 0.5
@@ -142,6 +147,11 @@ class MachineSlot:
             config = machine_config(setup["config"])
             folders = Folders.of(config)
             folders.make()
+            lock = os.open(
+                folders.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            )  # until this process ends
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            sweep_slots(folders.state.parent)
             SlotLoop(config, folders, cores=setup["cores"], slot=self).run()
         except BaseException:
             logger.exception("the slot has failed")
@@ -173,10 +183,9 @@ class MachineSlot:
             return self._lease.until
 
     @property
-    def lease_has_ended(self) -> bool:
-        """Whether no attempt may run."""
-        with self._changed:
-            return self._lease.has_ended
+    def seconds_without_lease(self) -> float:
+        """Seconds since the end of the lease, negative before; from 0 on no attempt may run."""
+        return machine_seconds() - self.lease_until
 
 
 class SlotLoop:
@@ -204,10 +213,13 @@ class SlotLoop:
             work = self._work
             self._guard.set_lease(self._slot.lease_until if work else None)
             if work is not None:
-                if self._slot.lease_has_ended:
+                if self._slot.seconds_without_lease >= 0:
                     self._end_at_lease(work)
                     return
                 self._check(work)
+            elif self._slot.seconds_without_lease > IDLE_SECONDS:
+                self._dispatcher.close()
+                return
             if time.monotonic() >= self._guard_at:
                 self._guard_at = time.monotonic() + GUARD_SECONDS
                 self._guard.restart_if_dead()
@@ -327,10 +339,22 @@ class SlotLoop:
         return put_staged(self._opened(), folder, work.attempt.job_id, work.attempt.fence)
 
 
+def sweep_slots(place: Path) -> None:
+    """Kill what slots have left that have ended, and delete their folders; a running slot holds the lock of its own."""
+    for folder in place.iterdir():
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sweep(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
 def machine_config(settings: Mapping[str, Any]) -> Config:
     """Return the node's configuration with this machine's folders; each slot has a state folder of its own."""
-    import tempfile
-
     place = os.environ.get(STATE_VARIABLE) or str(
         Path(tempfile.gettempdir()) / f"video-pipeline-{os.getuid()}"
     )

@@ -72,6 +72,7 @@ class RemoteSlot:
     phase: SlotPhase = "placing"
     machine: str = ""
     trouble: str = ""
+    has_ended: bool = False
     running: RemoteAttempt | None = None
     poll_at: float | None = None
     polled_at: float = 0.0
