@@ -10,11 +10,13 @@ import json
 import logging
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
     FinishedReport,
@@ -26,7 +28,6 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.identity import difference, identity
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.dispatch.remote_slots import (
-    SLOT_CORES,
     RemoteAttempt,
     RemoteSlot,
     SlotKind,
@@ -45,6 +46,9 @@ POLL_GAP_SECONDS: Final = 0.1
 """Least time between two polls of a slot."""
 
 PLACED_AT_ONCE: Final = 16
+KNOWN_WISHES: Final = 10_000
+"""Configurations of waiting jobs of which it is remembered whether they want NVENC."""
+
 CLOSE_SECONDS: Final = 10.0
 TICK_SECONDS: Final = 0.05
 
@@ -68,17 +72,12 @@ class RayDispatcher:
         self._lease = config.fleet.lease
         self._needs = slot_needs(config)
         self._identity = identity()
-        self._setup = json.dumps(
-            {
-                "config": config.model_dump(mode="json", exclude_unset=True),
-                "cores": SLOT_CORES,
-                "lease": self._lease,
-            }
-        )
+        self._settings = config.model_dump(mode="json", exclude_unset=True)
         self._selector = selectors.DefaultSelector()
         self._slots: dict[int, RemoteSlot] = {}
         self._collecting: dict[tuple[str, int], RemoteAttempt] = {}
         self._reports: list[Report] = []
+        self._known_wishes: dict[str, bool] = {}
         self._numbers = 0
         self._bridge: WorkerProcess | None = None
         self._bridge_seen = self._bridge_at = clock.monotonic()
@@ -119,9 +118,33 @@ class RayDispatcher:
             return lines[-1] if lines else "the process that talks to Ray ends again and again"
         return next((slot.trouble for slot in self._slots.values() if slot.trouble), None)
 
+    @property
+    def accepts(self) -> Callable[[Mapping[str, Any]], bool] | None:
+        """Whether a job with this configuration could start now: one for NVENC waits for a slot that has a session."""
+        if any(slot.is_idle and slot.kind == "nvenc" for slot in self._slots.values()):
+            return None
+        return lambda config: not self._wants_nvenc(config)
+
+    def _wants_nvenc(self, config: Mapping[str, Any]) -> bool:
+        """Return whether a job with this configuration encodes on a GPU and nowhere else."""
+        if not config:
+            return "nvenc" in self._config.video.codec
+        text = json.dumps(config, sort_keys=True)
+        if text not in self._known_wishes:
+            try:
+                codec = job_config(self._config, config).video.codec
+            except ConfigError:
+                codec = "auto"  # its attempt reports the error
+            if len(self._known_wishes) >= KNOWN_WISHES:
+                self._known_wishes.clear()
+            self._known_wishes[text] = "nvenc" in codec
+        return self._known_wishes[text]
+
     def start(self, attempt: Attempt) -> None:
         """Start an attempt; call it only if `running` is below `capacity`."""
-        slot = next(slot for slot in self._slots.values() if slot.is_idle)
+        idle = [slot for slot in self._slots.values() if slot.is_idle]
+        wanted: SlotKind = "nvenc" if self._wants_nvenc(attempt.config) else "cpu"
+        slot = min(idle, key=lambda slot: slot.kind != wanted)
         key = attempt.job_id, attempt.fence
         slot.running = RemoteAttempt(attempt, slot.machine, self._clock.monotonic())
         work = self._folders.work(*key)
@@ -272,12 +295,12 @@ class RayDispatcher:
                 "gpus": needs.gpus,
                 "resources": dict(needs.resources),
             },
-            setup=self._setup,
+            setup=json.dumps({"config": self._settings, "lease": self._lease, "nvenc": kind == "nvenc"}),
         )
 
     def _placed(self, slot: RemoteSlot, machine: dict[str, Any], now: float) -> None:
         """Take a slot that Ray has placed, unless its machine would make other bytes."""
-        slot.machine = f"{machine['host']}"[:100]
+        slot.machine, slot.machine_id = str(machine["host"])[:100], str(machine["id"])[:100]
         slot.lease.renew(0, now=now)
         if other := difference(self._identity, machine["identity"]):
             # The actor stays, so that Ray does not place another one there.
@@ -371,7 +394,7 @@ class RayDispatcher:
         key = _key(running.attempt)
         if running.stopping:
             return StoppedReport(*key)
-        is_there = any(machine["host"] == running.machine for machine in self.machines)
+        is_there = any(machine["id"] == slot.machine_id for machine in self.machines)
         charged = slot.has_ended and is_there and self._bridge is not None
         message = f"the slot on {running.machine} was lost: {slot.trouble}"[:4000]
         kind: FailureKind = "retryable" if charged else "machine"
@@ -418,7 +441,7 @@ class RayDispatcher:
 
     def _spawn(self) -> None:
         self._bridge_seen = self._clock.monotonic()
-        setup = {"config": self._config.model_dump(mode="json", exclude_unset=True), "heartbeat": 1.0}
+        setup = {"config": self._settings, "heartbeat": 1.0}
         try:
             self._bridge = WorkerProcess(
                 setup=setup, state=self._folders.state, cores=1, log=self._bridge_log, module=BRIDGE

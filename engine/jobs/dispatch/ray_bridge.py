@@ -26,8 +26,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.storage.objects import ObjectStore, open_store
-
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.jobs.dispatch.failures import classify
@@ -36,6 +34,7 @@ from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged, put_input
 from video_pipeline.engine.jobs.dispatch.worker import NodePipe, end_at_once
 from video_pipeline.engine.jobs.inputs.references import make_portable
 from video_pipeline.engine.jobs.processes import die_with_parent
+from video_pipeline.engine.storage.objects import ObjectStore, open_store
 
 logger = logging.getLogger(__name__)
 

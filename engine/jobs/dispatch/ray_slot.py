@@ -8,7 +8,7 @@ this process ends. Only JSON text goes between node and machine; files go throug
                      poll {received: NUMBER, wait: SECONDS}
     machine → node   {number, ready, trouble, progress: {fence, …}, end: {fence, finished | failed | stopped, log}}
 
-This module does not import Ray, so that the node can test it and name it to Ray.
+Ray is imported where it is asked about the machine only.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from video_pipeline.engine.storage.objects import ObjectStore, open_store
-
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
@@ -46,8 +44,12 @@ from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_inputs, put_staged
 from video_pipeline.engine.jobs.folders import Folders, tail
 from video_pipeline.engine.jobs.model import Attempt, Failure
+from video_pipeline.engine.storage.objects import ObjectStore, open_store
 
 logger = logging.getLogger(__name__)
+
+CORES_LABEL: Final = "video-pipeline/cores"
+"""Label of a machine in Ray: the cores of each of its slots."""
 
 STATE_VARIABLE: Final = "VIDEO_PIPELINE_MACHINE_STATE"
 CACHE_VARIABLE: Final = "VIDEO_PIPELINE_MACHINE_CACHE"
@@ -97,11 +99,16 @@ class MachineSlot:
         self._end: dict[str, Any] | None = None
         self._end_told = 0
         self._lease = MachineLease(given["lease"])
+        self._id, self._cores = _whereabouts()
+        if not given["nvenc"]:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # its sessions belong to the slots that asked for them
         threading.Thread(target=self._work, args=(given,), name="slot", daemon=True).start()
 
     def describe(self) -> str:
         """Return who this is, as JSON."""
-        return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "identity": identity()})
+        return json.dumps(
+            {"host": socket.gethostname(), "id": self._id, "pid": os.getpid(), "identity": identity()}
+        )
 
     def start(self, text: str) -> str:
         """Start an attempt."""
@@ -152,7 +159,7 @@ class MachineSlot:
             )  # until this process ends
             fcntl.flock(lock, fcntl.LOCK_EX)
             sweep_slots(folders.state.parent)
-            SlotLoop(config, folders, cores=setup["cores"], slot=self).run()
+            SlotLoop(config, folders, cores=self._cores, slot=self).run()
         except BaseException:
             logger.exception("the slot has failed")
         finally:
@@ -337,6 +344,16 @@ class SlotLoop:
 
     def _put(self, work: _Work, folder: Path) -> list[dict[str, Any]]:
         return put_staged(self._opened(), folder, work.attempt.job_id, work.attempt.fence)
+
+
+def _whereabouts() -> tuple[str, int]:
+    """Return the id that Ray gave to this machine, and the cores of a slot here."""
+    import ray
+
+    known: Any = ray
+    own = known.get_runtime_context().get_node_id()
+    labels: dict[str, str] = next((node.get("Labels", {}) for node in known.nodes() if node["NodeID"] == own), {})
+    return own, max(1, int(labels.get(CORES_LABEL) or 1))
 
 
 def sweep_slots(place: Path) -> None:

@@ -13,7 +13,8 @@ from video_pipeline.engine.jobs.model import Attempt
 NVENC: Final = "nvenc"
 """The resource of Ray that counts the NVENC sessions of a machine."""
 
-SLOT_CORES: Final = 1
+SLOT_CPUS: Final = 1
+"""One CPU of Ray is a slot; how many cores it has, its machine says by a label."""
 
 SlotKind = Literal["nvenc", "cpu"]
 SlotPhase = Literal["placing", "warming", "usable", "refused", "lost"]
@@ -46,8 +47,8 @@ def slot_needs(config: Config) -> dict[SlotKind, SlotNeeds]:
     """Return what slots need, those that are placed first before the others."""
     memory = int(config.node.worker_memory_mb * 1e6)
     return {
-        "nvenc": SlotNeeds(SLOT_CORES, memory, resources={NVENC: 1.0}),
-        "cpu": SlotNeeds(SLOT_CORES, memory),
+        "nvenc": SlotNeeds(SLOT_CPUS, memory, resources={NVENC: 1.0}),
+        "cpu": SlotNeeds(SLOT_CPUS, memory),
     }
 
 
@@ -71,6 +72,7 @@ class RemoteSlot:
     lease: NodeLease
     phase: SlotPhase = "placing"
     machine: str = ""
+    machine_id: str = ""
     trouble: str = ""
     has_ended: bool = False
     running: RemoteAttempt | None = None

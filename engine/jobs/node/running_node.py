@@ -16,7 +16,9 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
+from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
+from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
@@ -86,7 +88,8 @@ class NodeLock:
 class RunningNode:
     """A node without its server process; use it in the thread that creates it. A context manager.
 
-    Creation takes the lock, kills processes that an earlier node left, recovers its jobs and starts the workers.
+    Creation takes the lock, kills processes that an earlier node left, recovers its jobs and starts the workers: here,
+    or with `fleet` on the machines of the fleet, whose Ray must run.
     """
 
     def __init__(
@@ -95,13 +98,12 @@ class RunningNode:
         *,
         clock: Clock = SYSTEM_CLOCK,
         json_log: bool = False,
+        fleet: bool = False,
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[EndedAttempt], None] | None = None,
     ) -> None:
         check_node_specs(config)
-        capacity = default_slots(config)
-        logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
-        self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
+        self.config, self.folders = config, Folders.of(config)
         self._clock = clock
         self.folders.make()
         with ExitStack() as opened:
@@ -122,10 +124,16 @@ class RunningNode:
                 config, self.folders, self.ledger, guard=self.guard, clock=clock, json_log=json_log
             )
             opened.callback(self.notifications.close)
-            recover(self.ledger, self.folders, on_published=self.publications.add)
-            self.dispatcher = LocalDispatcher(
-                config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
-            )
+            counts = recover(self.ledger, self.folders, on_published=self.publications.add)
+            self.dispatcher: LocalDispatcher | RayDispatcher
+            if fleet:
+                # Attempts of the node that ended may run until their leases end.
+                wait = config.fleet.lease + MARGIN_SECONDS if counts["requeued"] else 0.0
+                self.dispatcher = RayDispatcher(
+                    config, self.folders, guard=self.guard, clock=clock, wait=wait
+                )
+            else:
+                self.dispatcher = self._local_dispatcher()
             opened.callback(self.dispatcher.close)
             self._opened = opened.pop_all()
         self.scheduler = Scheduler(
@@ -148,6 +156,23 @@ class RunningNode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _local_dispatcher(self) -> LocalDispatcher:
+        capacity = default_slots(self.config)
+        logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
+        return LocalDispatcher(
+            self.config,
+            self.folders,
+            slots=capacity.slots,
+            cores=capacity.cores,
+            guard=self.guard,
+            clock=self._clock,
+        )
+
+    @property
+    def slots(self) -> int:
+        """Number of job slots, those without a warm worker included."""
+        return self.dispatcher.slots
 
     @property
     def trouble(self) -> str | None:
