@@ -14,7 +14,7 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("pipeline", "preview", "storage", "publish", "notify"),
+    ("fleet", "pipeline", "preview", "storage", "publish", "notify"),
     ("outputs",),
     ("plan",),
     ("cards",),

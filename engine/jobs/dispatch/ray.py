@@ -69,6 +69,10 @@ class RayDispatcher:
         wait: float = 0.0,
     ) -> None:
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
+        if config.fleet.store is None:
+            raise ConfigError(
+                "fleet.store: not set; give a folder that is mounted on every machine, or s3://BUCKET/PREFIX"
+            )
         self._lease = config.fleet.lease
         self._needs = slot_needs(config)
         self._identity = identity()
@@ -80,7 +84,7 @@ class RayDispatcher:
         self._known_wishes: dict[str, bool] = {}
         self._numbers = 0
         self._bridge: WorkerProcess | None = None
-        self._bridge_seen = self._bridge_at = clock.monotonic()
+        self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
         self._bridge_failures = 0
         self._dying: list[WorkerProcess] = []
         self._open_at = clock.monotonic() + wait
@@ -221,6 +225,10 @@ class RayDispatcher:
                 self._drop_bridge("the process that talks to Ray has ended")
             elif now - self._bridge_seen > BRIDGE_SILENCE_SECONDS:
                 self._drop_bridge("the process that talks to Ray does not answer")
+            elif now - self._cluster_seen > BRIDGE_SILENCE_SECONDS and not any(
+                slot.phase == "usable" for slot in self._slots.values()
+            ):
+                self._drop_bridge("Ray does not answer")
         self._reap()
         if self._bridge is None and not self._closed and not self._dying and now >= self._bridge_at:
             self._spawn()
@@ -240,7 +248,7 @@ class RayDispatcher:
     def _handle(self, message: dict[str, Any]) -> None:
         """Process a message; raise if it is malformed."""
         if "cluster" in message:
-            self._bridge_failures = 0
+            self._bridge_failures, self._cluster_seen = 0, self._clock.monotonic()
             self.machines = message["cluster"]["nodes"]
             self._place(dict(message["cluster"]["free"]))
         elif "collected" in message:
@@ -440,7 +448,7 @@ class RayDispatcher:
             self._drop_bridge("the process that talks to Ray takes no message")
 
     def _spawn(self) -> None:
-        self._bridge_seen = self._clock.monotonic()
+        self._bridge_seen = self._cluster_seen = self._clock.monotonic()
         setup = {"config": self._settings, "heartbeat": 1.0}
         try:
             self._bridge = WorkerProcess(

@@ -21,7 +21,6 @@ import queue
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.fleet.offer import CORES_LABEL
 from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
     FinishedReport,
@@ -41,19 +41,13 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.identity import identity
 from video_pipeline.engine.jobs.dispatch.lease import MachineLease, machine_seconds
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
+from video_pipeline.engine.jobs.dispatch.machine_place import read_place
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_inputs, put_staged
 from video_pipeline.engine.jobs.folders import Folders, tail
 from video_pipeline.engine.jobs.model import Attempt, Failure
 from video_pipeline.engine.storage.objects import ObjectStore, open_store
 
 logger = logging.getLogger(__name__)
-
-CORES_LABEL: Final = "video-pipeline/cores"
-"""Label of a machine in Ray: the cores of each of its slots."""
-
-STATE_VARIABLE: Final = "VIDEO_PIPELINE_MACHINE_STATE"
-CACHE_VARIABLE: Final = "VIDEO_PIPELINE_MACHINE_CACHE"
-"""Environment variables of a machine's Ray: its state folder and its cache folder."""
 
 IDLE_SECONDS: Final = 60.0
 """An idle slot that the node has not polled for so long after its lease ends itself."""
@@ -153,12 +147,7 @@ class MachineSlot:
         try:
             config = machine_config(setup["config"])
             folders = Folders.of(config)
-            folders.make()
-            lock = os.open(
-                folders.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-            )  # until this process ends
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            sweep_slots(folders.state.parent)
+            make_slot(folders)
             SlotLoop(config, folders, cores=self._cores, slot=self).run()
         except BaseException:
             logger.exception("the slot has failed")
@@ -352,34 +341,51 @@ def _whereabouts() -> tuple[str, int]:
 
     known: Any = ray
     own = known.get_runtime_context().get_node_id()
-    labels: dict[str, str] = next((node.get("Labels", {}) for node in known.nodes() if node["NodeID"] == own), {})
+    labels: dict[str, str] = next(
+        (node.get("Labels", {}) for node in known.nodes() if node["NodeID"] == own), {}
+    )
     return own, max(1, int(labels.get(CORES_LABEL) or 1))
 
 
-def sweep_slots(place: Path) -> None:
-    """Kill what slots have left that have ended, and delete their folders; a running slot holds the lock of its own."""
+def make_slot(folders: Folders) -> None:
+    """Make the folders of this slot, locked until this process ends, and remove those of slots that have ended.
+
+    What such slots have left running is killed. The folder of all slots is locked meanwhile.
+    """
+    place = folders.state.parent
+    place.mkdir(parents=True, exist_ok=True)
+    together = _lock(place)
     for folder in place.iterdir():
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            sweep(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            descriptor = _lock(folder, fcntl.LOCK_NB)
         except BlockingIOError:
             continue
-        finally:
-            os.close(descriptor)
+        sweep(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+    folders.make()
+    _lock(folders.state)
+    os.close(together)
+
+
+def _lock(folder: Path, flags: int = 0) -> int:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def machine_config(settings: Mapping[str, Any]) -> Config:
     """Return the node's configuration with this machine's folders; each slot has a state folder of its own."""
-    place = os.environ.get(STATE_VARIABLE) or str(
-        Path(tempfile.gettempdir()) / f"video-pipeline-{os.getuid()}"
-    )
-    state = Path(place) / "slots" / str(os.getpid())
-    cache = os.environ.get(CACHE_VARIABLE) or str(Path(place) / "cache")
+    place = read_place()
+    state = place.state / "slots" / str(os.getpid())
     config = load_config(dict(settings), environ=False)
     return (
         config.override("node", state_path=state)
-        .override("storage", output_path=state / "out", cache_path=Path(cache))
+        .override("storage", output_path=state / "out", cache_path=place.cache)
         .override("processing", max_concurrent_jobs=1)
+        .override("fleet", store=place.store)
     )

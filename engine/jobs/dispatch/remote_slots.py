@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.fleet.offer import NVENC
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.model import Attempt
-
-NVENC: Final = "nvenc"
-"""The resource of Ray that counts the NVENC sessions of a machine."""
 
 SLOT_CPUS: Final = 1
 """One CPU of Ray is a slot; how many cores it has, its machine says by a label."""

@@ -14,6 +14,9 @@ from typing import Self
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.fleet.offer import NOTHING
+from video_pipeline.engine.fleet.ray_process import RayProcess
+from video_pipeline.engine.fleet.settings import check_ray, server_settings
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
@@ -23,6 +26,7 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.fleet_ray import supervised_ray
 from video_pipeline.engine.jobs.node.notifications import NodeNotifications
 from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
@@ -89,7 +93,7 @@ class RunningNode:
     """A node without its server process; use it in the thread that creates it. A context manager.
 
     Creation takes the lock, kills processes that an earlier node left, recovers its jobs and starts the workers: here,
-    or with `fleet` on the machines of the fleet, whose Ray must run.
+    or with `fleet` on the machines that join the Ray that it starts; `ray` is None otherwise.
     """
 
     def __init__(
@@ -106,6 +110,9 @@ class RunningNode:
         self.config, self.folders = config, Folders.of(config)
         self._clock = clock
         self.folders.make()
+        if fleet:
+            check_ray()
+        settings = server_settings(config, self.folders.state) if fleet else None
         with ExitStack() as opened:
             self._lock = NodeLock(self.folders.lock)
             opened.callback(self._lock.close)
@@ -124,6 +131,12 @@ class RunningNode:
                 config, self.folders, self.ledger, guard=self.guard, clock=clock, json_log=json_log
             )
             opened.callback(self.notifications.close)
+            self.ray: RayProcess | None = None
+            if settings is not None:
+                self.ray = supervised_ray(
+                    settings, NOTHING, head=True, state=self.folders.state, guard=self.guard
+                )
+                opened.callback(self.ray.close)
             counts = recover(self.ledger, self.folders, on_published=self.publications.add)
             self.dispatcher: LocalDispatcher | RayDispatcher
             if fleet:
@@ -179,6 +192,8 @@ class RunningNode:
         """Why the node cannot render now, None if it can."""
         if not self.ledger.file.in_place:
             return "the ledger was moved, deleted or replaced; move it back or restart the node"
+        if self.ray is not None and self.ray.trouble:
+            return self.ray.trouble
         if self.dispatcher.capacity == 0:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
@@ -204,6 +219,8 @@ class RunningNode:
     def turn(self, timeout: float = TURN_SECONDS) -> None:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)
+        if self.ray is not None:
+            self.ray.poll()
         self.publications.poll()
         self.notifications.poll(self.faults)
         self.retention.poll()
