@@ -34,6 +34,7 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
     slot_needs,
 )
 from video_pipeline.engine.jobs.dispatch.slots import BACKOFF_SECONDS
+from video_pipeline.engine.jobs.dispatch.transfer import shared_store
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess, read_failure, read_progress
 from video_pipeline.engine.jobs.folders import Folders, tail
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 BRIDGE: Final = "video_pipeline.engine.jobs.dispatch.ray_bridge"
 BRIDGE_SILENCE_SECONDS: Final = 30.0
+CLUSTER_SILENCE_SECONDS: Final = 120.0
 POLL_GAP_SECONDS: Final = 0.1
 """Least time between two polls of a slot."""
 
@@ -69,10 +71,7 @@ class RayDispatcher:
         wait: float = 0.0,
     ) -> None:
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
-        if config.fleet.store is None:
-            raise ConfigError(
-                "fleet.store: not set; give a folder that is mounted on every machine, or s3://BUCKET/PREFIX"
-            )
+        shared_store(config)  # which raises for a wrong place
         self._lease = config.fleet.lease
         self._needs = slot_needs(config)
         self._identity = identity()
@@ -225,7 +224,7 @@ class RayDispatcher:
                 self._drop_bridge("the process that talks to Ray has ended")
             elif now - self._bridge_seen > BRIDGE_SILENCE_SECONDS:
                 self._drop_bridge("the process that talks to Ray does not answer")
-            elif now - self._cluster_seen > BRIDGE_SILENCE_SECONDS and not any(
+            elif now - self._cluster_seen > CLUSTER_SILENCE_SECONDS and not any(
                 slot.phase == "usable" for slot in self._slots.values()
             ):
                 self._drop_bridge("Ray does not answer")

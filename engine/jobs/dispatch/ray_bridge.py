@@ -26,15 +26,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from video_pipeline.engine.common.object_store import ObjectStore
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.ray_slot import MachineSlot
-from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged, put_inputs, remove_staged
+from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged, put_inputs, remove_staged, shared_store
 from video_pipeline.engine.jobs.dispatch.worker import NodePipe, end_at_once
 from video_pipeline.engine.jobs.inputs.references import make_portable
 from video_pipeline.engine.jobs.processes import die_with_parent
-from video_pipeline.engine.storage.objects import ObjectStore, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ class RayBridge:
     def _opened(self) -> ObjectStore:
         with self._store_lock:
             if self._store is None:
-                self._store = open_store(str(self._config.fleet.store), self._config)
+                self._store = shared_store(self._config)
             return self._store
 
     def _start(self, message: dict[str, Any]) -> None:

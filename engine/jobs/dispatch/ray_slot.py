@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from video_pipeline.engine.common.object_store import ObjectStore
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.fleet.offer import CORES_LABEL
 from video_pipeline.engine.jobs.dispatch.base import (
@@ -42,10 +43,9 @@ from video_pipeline.engine.jobs.dispatch.identity import identity
 from video_pipeline.engine.jobs.dispatch.lease import MachineLease, machine_seconds
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.dispatch.machine_place import read_place
-from video_pipeline.engine.jobs.dispatch.transfer import fetch_inputs, put_staged
+from video_pipeline.engine.jobs.dispatch.transfer import fetch_inputs, put_staged, shared_store
 from video_pipeline.engine.jobs.folders import Folders, tail
 from video_pipeline.engine.jobs.model import Attempt, Failure
-from video_pipeline.engine.storage.objects import ObjectStore, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,18 @@ class _Moved:
     failure: Failure | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A machine's id in Ray, and the cores of each of its slots."""
+
+    machine_id: str
+    cores: int
+
+
 class MachineSlot:
     """The actor. Ray calls its methods from several threads; one thread of its own does the work."""
 
-    def __init__(self, setup: str) -> None:
+    def __init__(self, setup: str, here: Whereabouts | None = None) -> None:
         given: dict[str, Any] = json.loads(setup)
         self._changed = threading.Condition()
         self._commands: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
@@ -93,7 +101,8 @@ class MachineSlot:
         self._end: dict[str, Any] | None = None
         self._end_told = 0
         self._lease = MachineLease(given["lease"])
-        self._id, self._cores = _whereabouts()
+        here = here or whereabouts()
+        self._id, self._cores = here.machine_id, here.cores
         if not given["nvenc"]:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # its sessions belong to the slots that asked for them
         threading.Thread(target=self._work, args=(given,), name="slot", daemon=True).start()
@@ -323,7 +332,7 @@ class SlotLoop:
 
     def _opened(self) -> ObjectStore:
         if self._store is None:
-            self._store = open_store(str(self._config.fleet.store), self._config)
+            self._store = shared_store(self._config)
         return self._store
 
     def _fetch(self, work: _Work) -> list[dict[str, Any]]:
@@ -335,16 +344,16 @@ class SlotLoop:
         return put_staged(self._opened(), folder, work.attempt.job_id, work.attempt.fence)
 
 
-def _whereabouts() -> tuple[str, int]:
-    """Return the id that Ray gave to this machine, and the cores of a slot here."""
+def whereabouts() -> Whereabouts:
+    """Return what Ray knows of the machine on which this process runs."""
     import ray
 
     known: Any = ray
-    own = known.get_runtime_context().get_node_id()
+    own = str(known.get_runtime_context().get_node_id())
     labels: dict[str, str] = next(
         (node.get("Labels", {}) for node in known.nodes() if node["NodeID"] == own), {}
     )
-    return own, max(1, int(labels.get(CORES_LABEL) or 1))
+    return Whereabouts(own, max(1, int(labels.get(CORES_LABEL) or 1)))
 
 
 def make_slot(folders: Folders) -> None:

@@ -1,7 +1,7 @@
 """Files of an attempt on another machine: its inputs go there by content, its staged result comes back under its fence.
 
     sha256/xx/HEX              an input, shared by all jobs that name the same bytes
-    staged/JOB_ID.FENCE/NAME   a file of a finished attempt; the node fetches it into its own staging folder
+    staged/JOB_ID.FENCE/000    a file of a finished attempt; the node fetches it into its own staging folder
 
 Whoever fetches a file checks its size and SHA-256.
 """
@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.storage.objects import ObjectStore, content_key
-
 from video_pipeline.engine.common.files import sync_file
-from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.common.object_store import ObjectStore, content_key
+from video_pipeline.engine.common.open_store import open_store
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError, RenderingError
 from video_pipeline.engine.jobs.folders import attempt_name
 from video_pipeline.engine.storage.local import RESULT
 
@@ -31,6 +32,15 @@ class TransferError(RenderingError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, machine=True)
+
+
+def shared_store(config: Config) -> ObjectStore:
+    """Open the shared storage of a fleet; raise ConfigError if there is none."""
+    if config.fleet.store is None:
+        raise ConfigError(
+            "fleet.store: not set; give a folder that is mounted on every machine, or s3://BUCKET/PREFIX"
+        )
+    return open_store(config.fleet.store)
 
 
 def put_inputs(store: ObjectStore, files: Mapping[str, Path]) -> list[str]:
@@ -58,20 +68,20 @@ def fetch_inputs(store: ObjectStore, names: Iterable[str], inbox: Path) -> None:
 
 
 def put_staged(store: ObjectStore, folder: Path, job_id: str, fence: int) -> list[dict[str, Any]]:
-    """Put the files of a finished attempt into the storage, its result last; return name, size and SHA-256 of each.
+    """Put the files of a finished attempt into the storage, its result last; return key, name, size and SHA-256 of each.
 
     Raises TransferError.
     """
     names = sorted((path.name for path in folder.iterdir()), key=lambda name: (name == RESULT, name))
     files = []
-    for name in names:
-        path = folder / name
+    for number, name in enumerate(names):
+        path, key = folder / name, _staged_key(job_id, fence, f"{number:03}")
         try:
             # An answer that was lost looks like a file that was there; who fetches it compares the hash.
-            store.put_file_if_absent(_staged_key(job_id, fence, name), path)
+            store.put_file_if_absent(key, path)
         except OSError as error:
             raise TransferError(f"fleet.store: cannot store the finished {name}: {error}") from error
-        files.append({"name": name, "size": path.stat().st_size, "sha256": _sha256(path)})
+        files.append({"key": key, "name": name, "size": path.stat().st_size, "sha256": _sha256(path)})
     return files
 
 
@@ -80,11 +90,13 @@ def fetch_staged(
 ) -> None:
     """Fetch the files of a finished attempt into an empty staging folder, durably. Raises TransferError."""
     for file in files:
-        name, sha256 = str(file["name"]), str(file["sha256"])
+        key, name, sha256 = str(file["key"]), str(file["name"]), str(file["sha256"])
         if not _NAME.fullmatch(name) or name in (".", ".."):
             raise TransferError(f"the machine sent a file with the name {name!r:.100}")
+        if not key.startswith(_staged_key(job_id, fence, "")):
+            raise TransferError(f"the machine sent {key!r:.100} as a file of {attempt_name(job_id, fence)}")
         path = folder / name
-        _fetch(store, _staged_key(job_id, fence, name), path, sha256=sha256, size=int(file["size"]))
+        _fetch(store, key, path, sha256=sha256, size=int(file["size"]))
         sync_file(path)
 
 
@@ -109,12 +121,18 @@ def _input_sha256(name: str) -> str:
 
 
 def _fetch(store: ObjectStore, key: str, path: Path, *, sha256: str, size: int | None = None) -> None:
-    """Fetch an object into a file and check it; leave no file that is not whole."""
+    """Fetch an object into a file and check it; leave no file that is not whole.
+
+    A damaged object is deleted, so that whoever has its bytes can store them again.
+    """
     try:
-        store.fetch_file(key, path)
-        if (size is None or path.stat().st_size == size) and _sha256(path) == sha256:
+        if not store.fetch_file(key, path):
+            fault = "it is not there"
+        elif (size is None or path.stat().st_size == size) and _sha256(path) == sha256:
             return
-        fault = "its bytes are not those that were stored"
+        else:
+            fault = "its bytes are not those that were stored; it was deleted"
+            store.delete(key)
     except OSError as error:
         fault = str(error)
     path.unlink(missing_ok=True)
