@@ -44,7 +44,7 @@ def ray_variables(settings: FleetSettings) -> dict[str, str]:
         "gcs_rpc_server_reconnect_timeout_s": RECONNECT_SECONDS,
         "gcs_rpc_server_connect_timeout_s": 5,
         "task_events_report_interval_ms": 0,  # nobody reads them
-        "event_stats_print_interval_ms": -1,  # the larger part of Ray's logs
+        "event_stats_print_interval_ms": 0,  # the larger part of Ray's logs; -1 keeps a core of the server busy
         "log_rotation_max_bytes": LOG_BYTES,
         "log_rotation_backup_count": 1,
     }

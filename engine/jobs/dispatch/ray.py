@@ -326,7 +326,9 @@ class RayDispatcher:
         slot.lease.renew(int(news["number"]), now=now)
         slot.poll_at = max(now, slot.polled_at + POLL_GAP_SECONDS)
         if slot.phase in ("warming", "usable"):
-            slot.phase = "usable" if news["ready"] else "warming"
+            was, slot.phase = slot.phase, "usable" if news["ready"] else "warming"
+            if was != slot.phase == "usable":
+                logger.info("a slot on %s is ready", slot.machine)
             slot.trouble = f"{slot.machine}: {news['trouble']}"[:500] if news["trouble"] else ""
         running = slot.running
         if running is None:

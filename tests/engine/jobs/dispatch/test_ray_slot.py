@@ -60,6 +60,7 @@ class Slot:
     def poll_until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         until = time.monotonic() + SLOW_SECONDS
         while not condition(news := self.poll()):
+            assert not news["end"], news["end"]
             assert time.monotonic() < until, news
         return news
 
@@ -108,7 +109,7 @@ def slot_process(folder: Path) -> Iterator[Slot]:
         yield slot
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
         print((folder / "slot.log").read_text())
         wait_until(lambda: not processes_of(folder / "machine"), seconds=10, what="nothing left")
 
@@ -142,7 +143,7 @@ def test_an_end_is_told_again_until_the_node_has_received_it(slot: Slot) -> None
 
 
 def test_a_stopped_attempt_says_so_and_the_slot_renders_the_next(slot: Slot) -> None:
-    slot.start(long_story(seconds=3000))
+    slot.start(long_story())
     slot.poll_until(lambda news: news["progress"])
     slot.call("stop", job_id=JOB, fence=1, now=False)
     assert slot.poll_until(lambda news: news["end"])["end"]["stopped"] is True
@@ -151,7 +152,7 @@ def test_a_stopped_attempt_says_so_and_the_slot_renders_the_next(slot: Slot) -> 
 
 
 def test_without_a_renewed_lease_the_attempt_and_the_slot_end_by_themselves(slot: Slot) -> None:
-    slot.start(long_story(seconds=3000))
+    slot.start(long_story())
     slot.poll_until(lambda news: news["progress"])
     silent_since = time.monotonic()
     assert slot.workers()
@@ -162,7 +163,7 @@ def test_without_a_renewed_lease_the_attempt_and_the_slot_end_by_themselves(slot
 
 
 def test_a_stopped_slot_process_does_not_keep_its_attempt_running(slot: Slot) -> None:
-    slot.start(long_story(seconds=3000))
+    slot.start(long_story())
     slot.poll_until(lambda news: news["progress"])
     silent_since = time.monotonic()
     os.kill(slot.pid, signal.SIGSTOP)
@@ -172,7 +173,7 @@ def test_a_stopped_slot_process_does_not_keep_its_attempt_running(slot: Slot) ->
 
 def test_a_slot_removes_what_an_ended_one_left(tmp_path: Path) -> None:
     with slot_process(tmp_path) as slot:
-        slot.start(long_story(seconds=3000))
+        slot.start(long_story())
         slot.poll_until(lambda news: news["progress"])
     left = list((tmp_path / "machine" / "slots").iterdir())
     assert len(left) == 1
