@@ -196,7 +196,18 @@ class RayNode:
         del node.all_processes[GCS]
         node._gcs_address = node._gcs_client = None
         node.start_gcs_server()
-        self._client = open_client(self._setup["address"])
+        until = time.monotonic() + REGISTER_SECONDS
+        while True:
+            try:
+                self._client = open_client(self._setup["address"])
+                break
+            except JoinError:
+                if GCS in {kind for kind, _ in node.dead_processes()}:
+                    return  # the next turn starts it again
+                if time.monotonic() > until:
+                    raise
+            self._channel.send(alive=True)
+            time.sleep(0.2)
         self._channel.send(trouble=None)
 
     def _is_idle(self) -> bool:
