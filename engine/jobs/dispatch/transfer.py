@@ -40,7 +40,7 @@ def shared_store(config: Config) -> ObjectStore:
         raise ConfigError(
             "fleet.store: not set; give a folder that is mounted on every machine, or s3://BUCKET/PREFIX"
         )
-    return open_store(config.fleet.store)
+    return open_store(config.fleet.store, endpoint=config.fleet.store_endpoint)
 
 
 def put_inputs(store: ObjectStore, files: Mapping[str, Path]) -> list[str]:
