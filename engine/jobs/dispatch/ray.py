@@ -15,8 +15,6 @@ from typing import Any, Final
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.job import job_config
-from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
     FinishedReport,
@@ -28,6 +26,7 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.identity import difference, identity
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.dispatch.remote_slots import (
+    JobWishes,
     RemoteAttempt,
     RemoteSlot,
     SlotKind,
@@ -48,9 +47,7 @@ POLL_GAP_SECONDS: Final = 0.1
 """Least time between two polls of a slot."""
 
 PLACED_AT_ONCE: Final = 16
-KNOWN_WISHES: Final = 10_000
-"""Configurations of waiting jobs of which it is remembered whether they want NVENC."""
-
+NOTE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 10.0
 TICK_SECONDS: Final = 0.05
 
@@ -80,7 +77,9 @@ class RayDispatcher:
         self._slots: dict[int, RemoteSlot] = {}
         self._collecting: dict[tuple[str, int], RemoteAttempt] = {}
         self._reports: list[Report] = []
-        self._known_wishes: dict[str, bool] = {}
+        self._noted: dict[str, list[str]] = {}
+        self._noted_at = clock.monotonic()
+        self._wishes = JobWishes(config)
         self._numbers = 0
         self._bridge: WorkerProcess | None = None
         self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
@@ -126,27 +125,12 @@ class RayDispatcher:
         """Whether a job with this configuration could start now: one for NVENC waits for a slot that has a session."""
         if any(slot.is_idle and slot.kind == "nvenc" for slot in self._slots.values()):
             return None
-        return lambda config: not self._wants_nvenc(config)
-
-    def _wants_nvenc(self, config: Mapping[str, Any]) -> bool:
-        """Return whether a job with this configuration encodes on a GPU and nowhere else."""
-        if not config:
-            return "nvenc" in self._config.video.codec
-        text = json.dumps(config, sort_keys=True)
-        if text not in self._known_wishes:
-            try:
-                codec = job_config(self._config, config).video.codec
-            except ConfigError:
-                codec = "auto"  # its attempt reports the error
-            if len(self._known_wishes) >= KNOWN_WISHES:
-                self._known_wishes.clear()
-            self._known_wishes[text] = "nvenc" in codec
-        return self._known_wishes[text]
+        return lambda config: not self._wishes.nvenc(config)
 
     def start(self, attempt: Attempt) -> None:
         """Start an attempt; call it only if `running` is below `capacity`."""
         idle = [slot for slot in self._slots.values() if slot.is_idle]
-        wanted: SlotKind = "nvenc" if self._wants_nvenc(attempt.config) else "cpu"
+        wanted: SlotKind = "nvenc" if self._wishes.nvenc(attempt.config) else "cpu"
         slot = min(idle, key=lambda slot: slot.kind != wanted)
         key = attempt.job_id, attempt.fence
         slot.running = RemoteAttempt(attempt, slot.machine, self._clock.monotonic())
@@ -231,6 +215,9 @@ class RayDispatcher:
         self._reap()
         if self._bridge is None and not self._closed and not self._dying and now >= self._bridge_at:
             self._spawn()
+        if now - self._noted_at >= NOTE_SECONDS:
+            self._noted_at = now
+            self._note_renders()
         for slot in list(self._slots.values()):
             if slot.poll_at is not None and now >= slot.poll_at and slot.phase != "lost":
                 self._poll(slot, now)
@@ -238,6 +225,17 @@ class RayDispatcher:
                 self._lose(slot, f"it did not answer for {self._lease:g} s")
             if slot.phase == "lost" and (slot.running is None or slot.lease.has_ended(now)):
                 self._remove(slot)
+
+    def _note_renders(self) -> None:
+        """Say what each machine renders, if that has changed."""
+        renders: dict[str, list[str]] = {}
+        for slot in self._slots.values():
+            if slot.running is not None:
+                attempt = slot.running.attempt
+                renders.setdefault(slot.machine_id, []).append(f"{attempt.job_id} ({attempt.story_id})")
+        if renders != self._noted and self._bridge is not None:
+            self._noted = renders
+            self._send(renders=renders)
 
     def _poll(self, slot: RemoteSlot, now: float) -> None:
         slot.poll_at, slot.polled_at = None, now

@@ -3,6 +3,7 @@
     node → bridge    {create: SLOT, needs: {cpus, memory, gpus, resources}, setup: TEXT}
                      {start: SLOT, path: FILE, …}  {stop: SLOT, text: TEXT}  {poll: SLOT, text: TEXT}  {kill: SLOT}
                      {collect: SLOT, job_id, fence, files, staging}  {discard: [[JOB_ID, FENCE], …]}
+                     {renders: {MACHINE: [TEXT, …]}}: what `cluster status` shows
     bridge → node    {alive, at}  {cluster: {nodes, free}}  {placed: SLOT, text}  {polled: SLOT, text}  {started: SLOT, text}
                      {missed: SLOT, reason}: a call failed, perhaps for a moment  {lost: SLOT, reason}: the actor has ended
                      {unsent: SLOT, job_id, fence, failure}  {collected: SLOT, job_id, fence, failure}
@@ -29,6 +30,7 @@ from typing import Any, Final
 from video_pipeline.engine.common.object_store import ObjectStore
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.fleet.settings import server_settings
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.ray_slot import MachineSlot
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged, put_inputs, remove_staged, shared_store
@@ -58,9 +60,11 @@ class RayBridge:
 
     def serve(self, messages: queue.SimpleQueue[dict[str, Any]]) -> None:
         """Connect and carry out messages until the process ends."""
-        from video_pipeline.engine.fleet.connect import connect
+        from video_pipeline.engine.fleet.connect import ask_fleet, connect
+        from video_pipeline.engine.fleet.machines import note_renders
 
         connect(self._config)
+        client = ask_fleet(server_settings(self._config, self._config.state_dir().resolve()))
         threading.Thread(target=self._watch_cluster, name="cluster", daemon=True).start()
         while True:
             message = messages.get()
@@ -76,6 +80,8 @@ class RayBridge:
                 self._files.submit(self._start, message)
             elif "collect" in message:
                 self._files.submit(self._collect, message)
+            elif "renders" in message:
+                self._control.submit(note_renders, client, message["renders"])
             elif "discard" in message:
                 self._files.submit(self._discard, message["discard"])
 

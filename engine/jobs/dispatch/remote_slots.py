@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.offer import NVENC
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.model import Attempt
 
 SLOT_CPUS: Final = 1
 """One CPU of Ray is a slot; how many cores it has, its machine says by a label."""
+
+KNOWN_WISHES: Final = 10_000
+"""Configurations of waiting jobs that are remembered."""
 
 SlotKind = Literal["nvenc", "cpu"]
 SlotPhase = Literal["placing", "warming", "usable", "refused", "lost"]
@@ -48,6 +54,29 @@ def slot_needs(config: Config) -> dict[SlotKind, SlotNeeds]:
         "nvenc": SlotNeeds(SLOT_CPUS, memory, resources={NVENC: 1.0}),
         "cpu": SlotNeeds(SLOT_CPUS, memory),
     }
+
+
+class JobWishes:
+    """What waiting jobs need, by their configuration; remembers the answers."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._known: dict[str, bool] = {}
+
+    def nvenc(self, config: Mapping[str, Any]) -> bool:
+        """Return whether a job with this configuration encodes on a GPU and nowhere else."""
+        if not config:
+            return "nvenc" in self._config.video.codec
+        text = json.dumps(config, sort_keys=True)
+        if text not in self._known:
+            try:
+                codec: str = job_config(self._config, config).video.codec
+            except ConfigError:
+                codec = "auto"  # its attempt reports the error
+            if len(self._known) >= KNOWN_WISHES:
+                self._known.clear()
+            self._known[text] = "nvenc" in codec
+        return self._known[text]
 
 
 @dataclass(slots=True)
