@@ -12,6 +12,9 @@ from video_pipeline.engine.fleet.join_check import CLOCK_NAMESPACE
 from video_pipeline.engine.fleet.offer import CORES_LABEL, IDENTITY_LABEL, NVENC, VERSION_LABEL
 from video_pipeline.engine.fleet.settings import FleetSettings
 
+DRAINING: Final = "draining"
+"""Status of a machine that leaves: nothing new starts there."""
+
 RENDERS_KEY: Final = b"renders"
 """Key of what each machine renders: JSON, an object of lists of texts by the machine's id in the fleet."""
 
@@ -78,6 +81,24 @@ def fleet_machines(settings: FleetSettings) -> tuple[FleetMachine, ...]:
             )
         )
     return tuple(sorted(machines, key=lambda machine: (not machine.server, machine.name, machine.id)))
+
+
+def fleet_resources(client: Any) -> tuple[dict[str, str], dict[str, float]]:
+    """Return the status of each machine by its id, and what is free on those that stay, by Ray's names."""
+    from ray.autoscaler.v2.sdk import get_cluster_resource_state
+    from ray.core.generated import autoscaler_pb2
+
+    statuses: dict[str, str] = {}
+    free: dict[str, float] = {}
+    for each in get_cluster_resource_state(client).node_states:
+        status = autoscaler_pb2.NodeStatus.Name(each.status).lower()
+        if status == "dead":
+            continue
+        statuses[each.node_id.hex()] = status
+        if status != DRAINING:
+            for name, amount in each.available_resources.items():
+                free[name] = free.get(name, 0.0) + amount
+    return statuses, free
 
 
 def note_renders(client: Any, renders: Mapping[str, Sequence[str]]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.fleet.machines import DRAINING
 from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
     FinishedReport,
@@ -30,13 +31,14 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
     RemoteAttempt,
     RemoteSlot,
     SlotKind,
+    lost_report,
     slot_needs,
 )
 from video_pipeline.engine.jobs.dispatch.slots import BACKOFF_SECONDS
 from video_pipeline.engine.jobs.dispatch.transfer import shared_store
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess, read_failure, read_progress
 from video_pipeline.engine.jobs.folders import Folders, tail
-from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
+from video_pipeline.engine.jobs.model import Attempt, Failure
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class RayDispatcher:
     """A `Dispatcher` that runs attempts in slots on the machines of a fleet.
 
     `wait` is the number of seconds in which no attempt starts: after a crash, the leases of the last node's attempts.
+    `left` are job id and fence of those: what they left in the storage is deleted then.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class RayDispatcher:
         guard: Guard | None = None,
         clock: Clock = SYSTEM_CLOCK,
         wait: float = 0.0,
+        left: Sequence[tuple[str, int]] = (),
     ) -> None:
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
         shared_store(config)  # which raises for a wrong place
@@ -86,8 +90,9 @@ class RayDispatcher:
         self._bridge_failures = 0
         self._dying: list[WorkerProcess] = []
         self._open_at = clock.monotonic() + wait
-        self.machines: list[dict[str, Any]] = []
-        """The machines of the fleet as Ray lists them."""
+        self._left = list(left)
+        self.machines: dict[str, str] = {}
+        """The status of each machine of the fleet, by its id."""
         self.started_workers = 0
         self._closed = False
         self._spawn()
@@ -215,6 +220,9 @@ class RayDispatcher:
         self._reap()
         if self._bridge is None and not self._closed and not self._dying and now >= self._bridge_at:
             self._spawn()
+        if self._left and now >= self._open_at:
+            self._send(discard=self._left)
+            self._left = []
         if now - self._noted_at >= NOTE_SECONDS:
             self._noted_at = now
             self._note_renders()
@@ -246,7 +254,8 @@ class RayDispatcher:
         """Process a message; raise if it is malformed."""
         if "cluster" in message:
             self._bridge_failures, self._cluster_seen = 0, self._clock.monotonic()
-            self.machines = message["cluster"]["nodes"]
+            self.machines = dict(message["cluster"]["machines"])
+            self._leave_draining()
             self._place(dict(message["cluster"]["free"]))
         elif "collected" in message:
             self._collected(message)
@@ -287,6 +296,18 @@ class RayDispatcher:
                 needs.take_from(free)
                 self._create(kind)
 
+    def _leave_draining(self) -> None:
+        """Give back the idle slots of machines that leave, which wait for that."""
+        for slot in self._slots.values():
+            if (
+                slot.running is None
+                and self.machines.get(slot.machine_id) == DRAINING
+                and slot.phase != "lost"
+            ):
+                logger.info("the slot on %s is given back: its machine leaves", slot.machine)
+                slot.phase = "lost"
+                self._send(kill=slot.number)
+
     def _create(self, kind: SlotKind) -> None:
         self._numbers += 1
         slot = RemoteSlot(self._numbers, kind, NodeLease(self._lease, now=self._clock.monotonic()))
@@ -308,17 +329,13 @@ class RayDispatcher:
         slot.machine, slot.machine_id = str(machine["host"])[:100], str(machine["id"])[:100]
         slot.lease.renew(0, now=now)
         if other := difference(self._identity, machine["identity"]):
-            # The actor stays, so that Ray does not place another one there.
+            # The actor stays, so that Ray does not place another one there, and is polled until its machine leaves.
             slot.phase, slot.trouble = "refused", f"{slot.machine} is refused: {other}"
             logger.error("%s", slot.trouble)
-            self._hold(slot)
+            slot.poll_at = now
             return
         slot.phase, slot.poll_at = "warming", now
         self.started_workers += 1
-
-    def _hold(self, slot: RemoteSlot) -> None:
-        """Keep polling a refused slot, so that the node notices when its machine leaves."""
-        slot.poll_at = self._clock.monotonic()
 
     def _polled(self, slot: RemoteSlot, news: dict[str, Any], now: float) -> None:
         slot.lease.renew(int(news["number"]), now=now)
@@ -390,22 +407,9 @@ class RayDispatcher:
         """Forget a lost slot, and report its attempt, whose lease has ended."""
         running = slot.running
         if running is not None:
-            self._end(slot, self._lost_report(slot, running))
+            is_there = self.machines.get(slot.machine_id, DRAINING) != DRAINING
+            self._end(slot, lost_report(slot, running, is_there=is_there and self._bridge is not None))
         del self._slots[slot.number]
-
-    def _lost_report(self, slot: RemoteSlot, running: RemoteAttempt) -> Report:
-        """Return the end of an attempt that its machine did not tell.
-
-        It is charged if its process ended while its machine stayed, as a job does that takes too much memory.
-        """
-        key = _key(running.attempt)
-        if running.stopping:
-            return StoppedReport(*key)
-        is_there = any(machine["id"] == slot.machine_id for machine in self.machines)
-        charged = slot.has_ended and is_there and self._bridge is not None
-        message = f"the slot on {running.machine} was lost: {slot.trouble}"[:4000]
-        kind: FailureKind = "retryable" if charged else "machine"
-        return FailedReport(*key, Failure(kind, "WorkerLost" if charged else "MachineLost", message))
 
     def _end(self, slot: RemoteSlot, report: Report) -> None:
         """Report the end of a slot's attempt; nothing of it stays here or in the storage."""

@@ -4,7 +4,7 @@
                      {start: SLOT, path: FILE, …}  {stop: SLOT, text: TEXT}  {poll: SLOT, text: TEXT}  {kill: SLOT}
                      {collect: SLOT, job_id, fence, files, staging}  {discard: [[JOB_ID, FENCE], …]}
                      {renders: {MACHINE: [TEXT, …]}}: what `cluster status` shows
-    bridge → node    {alive, at}  {cluster: {nodes, free}}  {placed: SLOT, text}  {polled: SLOT, text}  {started: SLOT, text}
+    bridge → node    {alive, at}  {cluster: {machines: {ID: STATUS}, free}}  {placed: SLOT, text}  {polled: SLOT, text}  {started: SLOT, text}
                      {missed: SLOT, reason}: a call failed, perhaps for a moment  {lost: SLOT, reason}: the actor has ended
                      {unsent: SLOT, job_id, fence, failure}  {collected: SLOT, job_id, fence, failure}
 
@@ -65,7 +65,7 @@ class RayBridge:
 
         connect(self._config)
         client = ask_fleet(server_settings(self._config, self._config.state_dir().resolve()))
-        threading.Thread(target=self._watch_cluster, name="cluster", daemon=True).start()
+        threading.Thread(target=self._watch_cluster, args=(client,), name="cluster", daemon=True).start()
         while True:
             message = messages.get()
             if "poll" in message:
@@ -144,24 +144,16 @@ class RayBridge:
         except Exception as error:
             self._pipe.send(**{"lost" if method == "start" else "missed": slot, "reason": _words(error)})
 
-    def _watch_cluster(self) -> None:
+    def _watch_cluster(self, client: Any) -> None:
         """Tell the node which machines there are and which resources are free, again and again."""
-        ray = _ray()
+        from video_pipeline.engine.fleet.machines import fleet_resources
 
         while True:
-            with contextlib.suppress(Exception):  # Ray's head is away: it comes back, or the leases end
-                nodes = [
-                    {
-                        "id": node["NodeID"],
-                        "address": node["NodeManagerAddress"],
-                        "host": node["NodeManagerHostname"],
-                        "resources": node["Resources"],
-                        "labels": node.get("Labels", {}),
-                    }
-                    for node in ray.nodes()
-                    if node["Alive"]
-                ]
-                self._pipe.send(cluster={"nodes": nodes, "free": ray.available_resources()})
+            try:
+                machines, free = fleet_resources(client)
+                self._pipe.send(cluster={"machines": machines, "free": free})
+            except Exception as error:  # the control store is away: it comes back, or the leases end
+                logger.warning("cannot list the machines: %s", _words(error))
             time.sleep(CLUSTER_SECONDS)
 
     # -- files ------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.offer import NVENC
+from video_pipeline.engine.jobs.dispatch.base import FailedReport, Report, StoppedReport
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
-from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
 
 SLOT_CPUS: Final = 1
 """One CPU of Ray is a slot; how many cores it has, its machine says by a label."""
@@ -110,3 +111,17 @@ class RemoteSlot:
     def is_idle(self) -> bool:
         """Whether an attempt could start here."""
         return self.phase == "usable" and self.running is None
+
+
+def lost_report(slot: RemoteSlot, running: RemoteAttempt, *, is_there: bool) -> Report:
+    """Return the end of an attempt that its machine did not tell; `is_there`: whether the machine is in the fleet.
+
+    It is charged if its process ended while its machine stayed, as a job does that takes too much memory.
+    """
+    key = running.attempt.job_id, running.attempt.fence
+    if running.stopping:
+        return StoppedReport(*key)
+    charged = slot.has_ended and is_there
+    message = f"the slot on {running.machine} was lost: {slot.trouble}"[:4000]
+    kind: FailureKind = "retryable" if charged else "machine"
+    return FailedReport(*key, Failure(kind, "WorkerLost" if charged else "MachineLost", message))

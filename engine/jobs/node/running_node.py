@@ -137,13 +137,19 @@ class RunningNode:
                     settings, NOTHING, head=True, state=self.folders.state, guard=self.guard
                 )
                 opened.callback(self.ray.close)
-            counts = recover(self.ledger, self.folders, on_published=self.publications.add)
+            left: list[tuple[str, int]] = []
+            recover(
+                self.ledger,
+                self.folders,
+                on_published=self.publications.add,
+                on_interrupted=lambda job_id, fence: left.append((job_id, fence)),
+            )
             self.dispatcher: LocalDispatcher | RayDispatcher
             if fleet:
                 # Attempts of the node that ended may run until their leases end.
-                wait = config.fleet.lease + MARGIN_SECONDS if counts["requeued"] else 0.0
+                wait = config.fleet.lease + MARGIN_SECONDS if left else 0.0
                 self.dispatcher = RayDispatcher(
-                    config, self.folders, guard=self.guard, clock=clock, wait=wait
+                    config, self.folders, guard=self.guard, clock=clock, wait=wait, left=left
                 )
             else:
                 self.dispatcher = self._local_dispatcher()

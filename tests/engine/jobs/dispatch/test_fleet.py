@@ -105,6 +105,20 @@ def test_a_machine_that_loses_its_power_costs_a_lease_and_no_attempt(two: TestFl
     two.audit()
 
 
+def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
+    job_id = two.submit(long_story("leaving"))
+    machine = two.machine_of(job_id)
+    before = two.ready_slots()
+    program = two.programs[machine.name]
+    program.signal(signal.SIGTERM)
+    job = two.finished(job_id)
+    assert (job.status, job.fence) == (JobStatus.COMPLETED, 1), job.error_message
+    assert program.wait(60) == 0
+    two.join(machine)
+    two.wait_for_slots(before + 1)
+    two.audit()
+
+
 def test_a_killed_server_loses_no_acknowledged_job(two: TestFleet) -> None:
     jobs = [two.submit(long_story(f"server {number}")) for number in range(2)]
     jobs += [two.submit(tiny_story(f"server {number}")) for number in range(3)]

@@ -21,7 +21,9 @@ def test_slots_with_sessions_are_placed_first_and_never_more_than_there_are_sess
     assert (free["CPU"], free["nvenc"]) == (0, 0)
 
 
-@pytest.mark.parametrize("free", [{}, {"CPU": 8.0}, {"CPU": 0.5, "memory": 1e12}, {"CPU": 8.0, "memory": 9e8}])
+@pytest.mark.parametrize(
+    "free", [{}, {"CPU": 8.0}, {"CPU": 0.5, "memory": 1e12}, {"CPU": 8.0, "memory": 9e8}]
+)
 def test_a_machine_with_too_little_gets_no_slot(free: dict[str, float]) -> None:
     needs = slot_needs(load_config({"node": {"worker_memory_mb": 1000}}, environ=False))
     assert [each.times_in(free) for each in needs.values()] == [0, 0]
