@@ -60,6 +60,11 @@ class SimulatedMachines:
         return self.slots
 
     @property
+    def accepts(self) -> None:
+        """Any job can start anywhere."""
+        return
+
+    @property
     def running(self) -> int:
         """Attempts that have not ended."""
         return self._running

@@ -14,7 +14,7 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("pipeline", "preview", "storage", "publish", "notify", "draw_segment"),
+    ("fleet", "pipeline", "preview", "storage", "publish", "notify", "draw_segment"),
     ("outputs",),
     ("plan_data",),
     ("plan",),

@@ -55,6 +55,8 @@ COMMANDS: Final = {
     "publish": ("publish_command", "publish a finished video, and see to publications that wait"),
     "accounts": ("accounts_command", "connect the accounts that videos are published on"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
+    "worker": ("fleet_commands", "let this machine render for a fleet"),
+    "cluster": ("fleet_commands", "show the machines of a fleet"),
     "backup": ("backup_command", "back up a node's state into one file, while it runs"),
     "restore": ("backup_command", "make a node's state folder from a backup"),
     "submit": ("client_parsers", "submit stories to a render node"),

@@ -35,6 +35,11 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accept jobs over HTTP too, and serve the page, at web.host and web.port (web.enabled)",
     )
+    parser.add_argument(
+        "--fleet",
+        action="store_true",
+        help="let other machines join and render (worker --join), at fleet.bind or fleet.address",
+    )
     parser.add_argument("--json", action="store_true", help="log one JSON object per line")
 
 
@@ -62,7 +67,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.jobs.node.serve import serve
 
-    return serve(node_config_of(arguments), as_json=arguments.json)
+    return serve(node_config_of(arguments), as_json=arguments.json, fleet=arguments.fleet)
 
 
 def _vacuum(arguments: argparse.Namespace) -> int:

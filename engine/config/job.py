@@ -12,7 +12,7 @@ from video_pipeline.engine.config.looks import is_look_file
 from video_pipeline.engine.config.profiles import NO_PROFILE, SHIPPED, is_profile_file, layered
 from video_pipeline.engine.errors import ConfigError
 
-NODE_SECTIONS = frozenset({"node", "notifications", "processing", "publishing", "storage", "web"})
+NODE_SECTIONS = frozenset({"fleet", "node", "notifications", "processing", "publishing", "storage", "web"})
 """Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
 OPERATORS_KEYS = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from typing import Any
 
@@ -59,3 +60,10 @@ class JsonFormatter(logging.Formatter):
 
 def _extra(record: logging.LogRecord, names: tuple[str, ...] = KEPT) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names if hasattr(record, name)}
+
+
+def set_up_logging(level: str, *, as_json: bool) -> None:
+    """Log to standard error, as text or JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)

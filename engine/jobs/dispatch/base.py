@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,7 +36,7 @@ class FinishedReport:
 
 @dataclass(frozen=True, slots=True)
 class FailedReport:
-    """An attempt has failed, and all its processes have ended."""
+    """An attempt has failed, and it has ended as `Dispatcher` says."""
 
     job_id: str
     fence: int
@@ -45,7 +45,7 @@ class FailedReport:
 
 @dataclass(frozen=True, slots=True)
 class StoppedReport:
-    """An attempt was stopped on request, and all its processes have ended."""
+    """An attempt was stopped on request, and it has ended as `Dispatcher` says."""
 
     job_id: str
     fence: int
@@ -57,8 +57,9 @@ Report = ProgressReport | FinishedReport | FailedReport | StoppedReport
 class Dispatcher(Protocol):
     """Runs attempts. Call it from one thread; only `reports` blocks.
 
-    Every started attempt ends in exactly one report other than progress, after all its processes that could still
-    write have ended.
+    Every started attempt ends in exactly one report other than progress, and only after it has ended: all its processes
+    that could still write have ended, or, on a machine that cannot be reached, its lease has. By then the machine has
+    killed the processes itself; what might still arrive of them has an old fence, which ledger and storage refuse.
     """
 
     @property
@@ -68,6 +69,10 @@ class Dispatcher(Protocol):
     @property
     def running(self) -> int:
         """Number of started attempts whose end has not been reported."""
+
+    @property
+    def accepts(self) -> Callable[[Mapping[str, Any]], bool] | None:
+        """Whether a job with this configuration could start now; None if any could."""
 
     def start(self, attempt: Attempt) -> None:
         """Start an attempt; call it only if `running` is below `capacity`."""

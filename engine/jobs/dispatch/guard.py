@@ -1,19 +1,22 @@
 """The guard: a small process that kills the node's child sessions when the node ends, even by a crash.
 
-Its standard input is a pipe from the node: `+ PID STARTED` adds a session, `- PID` removes one. When the pipe
-closes, the guard kills the remaining sessions. It repeats each `? NUMBER`, which proves to the node that it runs.
+Its standard input is a pipe from the node: `+ PID STARTED` adds a session, `- PID` removes one, `= SECONDS` says at
+which time of `machine_seconds` the lease of all ends, `= -` that there is none. When the pipe closes or the lease ends,
+the guard kills the remaining sessions. It repeats each `? NUMBER`, which proves to the node that it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from video_pipeline.engine.jobs.dispatch.lease import machine_seconds
 from video_pipeline.engine.jobs.processes import read_process, session_members, signal_process, started_for
 
 KILL_SECONDS = 10.0
@@ -29,6 +32,7 @@ class Guard:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._sessions: dict[int, int] = {}
+        self._lease: float | None = None
         self._asked = 0
         self._asked_at = self._answered_at = time.monotonic()
         self._process = self._spawn()
@@ -67,6 +71,12 @@ class Guard:
         if self._sessions.pop(session, None) is not None:
             self._send(f"- {session}")
 
+    def set_lease(self, until: float | None) -> None:
+        """Let the guard kill all sessions at a time of `machine_seconds`, even if this process is stopped; None: never."""
+        if until != self._lease:
+            self._lease = until
+            self._send(f"= {'-' if until is None else until}")
+
     def restart_if_dead(self) -> bool:
         """Restart the guard if it has exited or does not answer; return whether it was restarted."""
         if self._process.poll() is None:
@@ -78,6 +88,8 @@ class Guard:
         self._process = self._spawn()
         for session, started in self._sessions.items():
             self._send(f"+ {session} {started}")
+        if self._lease is not None:
+            self._send(f"= {self._lease}")
         return True
 
     def close(self) -> None:
@@ -156,21 +168,44 @@ def sweep(state: Path, *, seconds: float = KILL_SECONDS) -> int:
     return len(killed)
 
 
+class _Orders:
+    """What the node has told the guard."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[int, int] = {}
+        self.lease: float | None = None
+
+    def take(self, line: bytes) -> None:
+        match line.split():
+            case [b"+", session, started]:
+                self.sessions[int(session)] = int(started)
+            case [b"-", session]:
+                self.sessions.pop(int(session), None)
+            case [b"=", until]:
+                self.lease = None if until == b"-" else float(until)
+            case [b"?", asked]:
+                with contextlib.suppress(OSError):  # the node has ended
+                    os.write(sys.stdout.fileno(), asked + b"\n")
+
+
 def main() -> None:
     """Run the guard until the node ends."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sessions: dict[int, int] = {}
-    for line in sys.stdin.buffer:
-        match line.split():
-            case [b"+", session, started]:
-                sessions[int(session)] = int(started)
-            case [b"-", session]:
-                sessions.pop(int(session), None)
-            case [b"?", asked]:
-                with contextlib.suppress(OSError):  # the node has ended
-                    os.write(sys.stdout.fileno(), asked + b"\n")
-    sys.exit(0 if kill_sessions(sessions) else 1)
+    orders, buffer, pipe = _Orders(), b"", sys.stdin.fileno()
+    while True:
+        left = None if orders.lease is None else max(0.0, orders.lease - machine_seconds())
+        if select.select([pipe], [], [], left)[0]:
+            data = os.read(pipe, READ_BYTES)
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                orders.take(line)
+            if not data:
+                break
+        if orders.lease is not None and machine_seconds() >= orders.lease:
+            kill_sessions(orders.sessions)
+            orders.lease = None
+    sys.exit(0 if kill_sessions(orders.sessions) else 1)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,16 @@ class LocalDispatcher:
         return sum(slot.running is not None for slot in self._slots)
 
     @property
+    def accepts(self) -> None:
+        """Any job can start where one ends."""
+        return
+
+    @property
+    def slots(self) -> int:
+        """Number of slots, with or without a warm worker."""
+        return len(self._slots)
+
+    @property
     def trouble(self) -> str | None:
         """Why no worker starts, from the log of the one that failed most; None if one is warm or none has failed."""
         if self.capacity or not any(slot.failed_starts for slot in self._slots):

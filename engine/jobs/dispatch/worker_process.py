@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -21,6 +22,8 @@ READ_BYTES = 1 << 16
 READS_AT_ONCE = 64
 LINE_MAX_BYTES = 1 << 22
 """A longer line counts as a closed pipe."""
+WORKER_MODULE = "video_pipeline.engine.jobs.dispatch.worker"
+PIPE_BYTES = 1 << 20
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -41,12 +44,14 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 
 class WorkerProcess:
-    """One worker: the leader of a session that contains every program that it starts.
+    """One worker, or another `module` with its pipes: the leader of a session that contains every program that it starts.
 
     It is reaped only after all processes of the session have ended, so that its id is not reused before.
     """
 
-    def __init__(self, *, setup: dict[str, Any], state: Path, cores: int, log: Path) -> None:
+    def __init__(
+        self, *, setup: dict[str, Any], state: Path, cores: int, log: Path, module: str = WORKER_MODULE
+    ) -> None:
         from_node, self._send = os.pipe()
         self.receive, to_node = os.pipe()
         environment = child_environment(state)
@@ -56,7 +61,7 @@ class WorkerProcess:
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
                     module_command(
-                        "video_pipeline.engine.jobs.dispatch.worker",
+                        module,
                         str(from_node),
                         str(to_node),
                         str(os.getpid()),
@@ -82,6 +87,9 @@ class WorkerProcess:
         self.pipe_closed = False
         os.set_blocking(self._send, False)
         os.set_blocking(self.receive, False)
+        if module != WORKER_MODULE and hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):  # a limit of the system; many slots then wait for each other
+                fcntl.fcntl(self._send, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.send(setup=setup)
 
     def send(self, **message: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import threading
 import unicodedata
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, contents_of, suffix_as
+from video_pipeline.engine.common.input_files import InputFiles, why_not_opened
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.policy import STANDARD, ErrorPolicy
 from video_pipeline.engine.config.sections import Node
@@ -44,9 +46,11 @@ __all__ = [
     "Inbox",
     "InboxError",
     "Localised",
+    "PortableJob",
     "check_references",
     "inbox_names",
     "localise",
+    "make_portable",
     "sweep_inbox",
 ]
 
@@ -229,6 +233,74 @@ def localise(
         elif found is not None:  # None: another URL's error ends the attempt in this loop
             warnings.append(_leave_out(slot, found, policy))
     return Localised(data, own, tuple(warnings), beneath)
+
+
+class PortableJob(NamedTuple):
+    """A job whose files are all in an inbox. `files` maps the name that each has there to the local file."""
+
+    story: dict[str, Any]
+    config: dict[str, Any]
+    files: Mapping[str, Path]
+
+
+def make_portable(
+    story: Story | Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    node: Node,
+    inbox: Path,
+    temp: Path,
+    settings: Config | None = None,
+) -> PortableJob:
+    """Return a stored job for another machine: each file beneath an asset folder becomes one of the inbox.
+
+    Such files are copied to `temp`, opened once and without following a link out of their folder. A missing file that
+    the error policy replaces is left as it is, for the machine to replace. URLs stay. Raises AssetReferenceError.
+    """
+    policy = (settings or load_config(config, environ=False)).error_policy
+    data, own = _plain_story(story), _plain_config(config)
+    box, files = Inbox(inbox), dict[str, Path]()
+    names: dict[_Wanted, str] = {}
+    for slot in _slots(data, own):
+        wanted = _Wanted(slot.value, slot.kind)
+        if slot.value.startswith(INBOX_PREFIX):
+            path = box.path(slot.value)
+            if path is None:
+                raise slot.wrong("is no longer in the inbox")
+            files[path.name] = path
+        elif slot.value.startswith(INLINE_PREFIX):
+            raise slot.wrong("the inline asset was never received")
+        elif not is_url(slot.value):
+            try:
+                if wanted not in names:
+                    path = _copy(slot, _resolve(slot, node), temp)
+                    names[wanted], files[path.name] = f"{INBOX_PREFIX}{path.name}", path
+            except AssetReferenceError as error:
+                _only_unusable(error, policy)
+            else:
+                slot.at.put(names[wanted])
+    return PortableJob(data, own, files)
+
+
+def _copy(slot: _Slot, found: _Found, folder: Path) -> Path:
+    """Copy a file beneath an asset folder; return the copy, which has the name that an inbox would give it."""
+    try:
+        with InputFiles(beneath={found.path: found.root}).open(found.path) as file:
+            try:
+                suffix = suffix_as(slot.kind, file.head(HEAD_BYTES))
+            except ValueError:
+                suffix = contents_of(slot.kind)[0].suffix  # the machine says what is wrong with it
+            copy = folder / f"{file.sha256}{suffix}"
+            if not copy.exists():
+                partial = copy.with_suffix(".partial")
+                with partial.open("wb") as target:
+                    file.stream.seek(0)
+                    shutil.copyfileobj(file.stream, target)
+                file.check()
+                partial.replace(copy)
+    except OSError as error:
+        raise slot.wrong(why_not_opened(error), ALLOWED[slot.kind], unusable=True) from error
+    return copy
 
 
 class _Wanted(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from video_pipeline.engine.common.clock import Clock
@@ -31,6 +31,9 @@ from video_pipeline.engine.jobs.model import Attempt, EventKind, Failure, Progre
 
 MAX_REQUEUES = 20
 """Requeues after which a job fails: a job that was running each time its node ended may be the cause."""
+
+CANDIDATES = 200
+"""Most jobs at the head of the queue that are asked about before the rest waits with them."""
 
 _End = Literal["completed", "failed", "cancelled"]
 
@@ -61,22 +64,40 @@ class LedgerAttempts:
     def __init__(self, file: LedgerFile, clock: Clock, queue: LedgerQueue, events: LedgerEvents) -> None:
         self._file, self._clock, self._queue, self._events = file, clock, queue, events
 
-    def claim(self) -> Attempt | None:
-        """Begin an attempt at the next job in the queue, or return None if none is ready."""
+    def claim(
+        self, *, user_slots: int = 0, accepts: Callable[[Mapping[str, Any]], bool] | None = None
+    ) -> Attempt | None:
+        """Begin an attempt at the next job in the queue, or return None if none is ready.
+
+        Jobs of a user of whom `user_slots` jobs are processing wait (0: no limit), and so do those whose configuration
+        `accepts` refuses; of the latter the first CANDIDATES are asked.
+        """
         ready = (
-            "SELECT position FROM jobs INDEXED BY jobs_ready "
-            "WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL "
-            "ORDER BY order_key, position LIMIT 1"
+            "SELECT position, (SELECT config FROM payloads WHERE position = jobs.position) "
+            "FROM jobs INDEXED BY jobs_ready "
+            "WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL AND (?1 = 0 OR owner NOT IN "
+            "(SELECT owner FROM tallies WHERE status = 'processing' GROUP BY owner HAVING sum(n) >= ?1)) "
+            "ORDER BY order_key, position LIMIT ?2"
         )
-        if not self._file.rows(ready):
+        asked = user_slots, 1 if accepts is None else CANDIDATES
+        if not self._file.rows(ready, asked):
             return None
         with self._file.writing() as db:
-            while (found := db.execute(ready).fetchone()) is not None:
+            while True:
+                found = next(
+                    (
+                        position
+                        for position, config in db.execute(ready, asked).fetchall()
+                        if accepts is None or _is_accepted(config, accepts)
+                    ),
+                    None,
+                )
+                if found is None:
+                    return None
                 try:
-                    return self._begin(db, found[0])
+                    return self._begin(db, found)
                 except DAMAGE_ERRORS as error:
-                    fail_damaged(db, self._events, self._clock, position=found[0], what=str(error))
-            return None
+                    fail_damaged(db, self._events, self._clock, position=found, what=str(error))
 
     def _begin(self, db: sqlite3.Connection, position: int) -> Attempt:
         """Begin an attempt; raise one of DAMAGE_ERRORS if the job's row or payload is damaged."""
@@ -265,6 +286,14 @@ class LedgerAttempts:
         if not self._update(db, job, {"status": "queued", "publishing": 0} | _NO_PROGRESS | dict(values)):
             return False
         self._events.record(db, job.position, job.owner, kind, job.attempts, details)
+        return True
+
+
+def _is_accepted(config: object, accepts: Callable[[Mapping[str, Any]], bool]) -> bool:
+    """Return whether a job with this configuration is accepted; a damaged one is, so that it fails."""
+    try:
+        return accepts(_payload("config", config))
+    except DAMAGE_ERRORS:
         return True
 
 

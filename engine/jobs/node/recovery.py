@@ -19,9 +19,16 @@ logger = logging.getLogger(__name__)
 OnPublished = Callable[[str, str, Mapping[str, Any]], None]
 """Called with the id, owner and result of a finished job before it is completed."""
 
+OnInterrupted = Callable[[str, int], None]
+"""Called with the id and fence of each attempt that the end of the node interrupted, before its job is changed."""
+
 
 def recover(
-    ledger: Ledger, folders: Folders, *, on_published: OnPublished = lambda job_id, owner, result: None
+    ledger: Ledger,
+    folders: Folders,
+    *,
+    on_published: OnPublished = lambda job_id, owner, result: None,
+    on_interrupted: OnInterrupted = lambda job_id, fence: None,
 ) -> dict[str, int]:
     """Complete or requeue every job that was processing; return the counts. Call it while holding the node's lock.
 
@@ -29,19 +36,22 @@ def recover(
     completed. All others are queued again, uncharged. If an index of the ledger is damaged, it is rebuilt first.
     """
     try:
-        return _recover(ledger, folders, on_published)
+        return _recover(ledger, folders, on_published, on_interrupted)
     except LedgerCorrupt as error:
         logger.error("%s; trying again with rebuilt indexes", error)
         with ledger.file.writing():  # a transaction begins with the rebuilding
             pass
-        return _recover(ledger, folders, on_published)
+        return _recover(ledger, folders, on_published, on_interrupted)
 
 
-def _recover(ledger: Ledger, folders: Folders, on_published: OnPublished) -> dict[str, int]:
+def _recover(
+    ledger: Ledger, folders: Folders, on_published: OnPublished, on_interrupted: OnInterrupted
+) -> dict[str, int]:
     counts = {"completed": 0, "requeued": 0}
     for left in ledger.attempts.recover():
         job_id, fence = left.job.job_id, left.job.fence
         fields = {"job_id": job_id, "attempt": f"{left.job.attempts}.{fence}"}
+        on_interrupted(job_id, fence)
         if _was_published(left, folders):
             result = published_result(folders.published(job_id))
             on_published(job_id, left.job.owner, result)

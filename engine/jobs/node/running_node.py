@@ -14,14 +14,20 @@ from typing import Self
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.fleet.offer import NOTHING
+from video_pipeline.engine.fleet.ray_process import RayProcess
+from video_pipeline.engine.fleet.settings import check_ray, server_settings
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
+from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
+from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.clock_watch import ClockWatch
+from video_pipeline.engine.jobs.node.fleet_ray import supervised_ray
 from video_pipeline.engine.jobs.node.notifications import NodeNotifications
 from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
@@ -87,7 +93,8 @@ class NodeLock:
 class RunningNode:
     """A node without its server process; use it in the thread that creates it. A context manager.
 
-    Creation takes the lock, kills processes that an earlier node left, recovers its jobs and starts the workers.
+    Creation takes the lock, kills processes that an earlier node left, recovers its jobs and starts the workers: here,
+    or with `fleet` on the machines that join the Ray that it starts; `ray` is None otherwise.
     """
 
     def __init__(
@@ -96,15 +103,17 @@ class RunningNode:
         *,
         clock: Clock = SYSTEM_CLOCK,
         json_log: bool = False,
+        fleet: bool = False,
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[EndedAttempt], None] | None = None,
     ) -> None:
         check_node_specs(config)
-        capacity = default_slots(config)
-        logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
-        self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
+        self.config, self.folders = config, Folders.of(config)
         self._clock = clock
         self.folders.make()
+        if fleet:
+            check_ray()
+        settings = server_settings(config, self.folders.state) if fleet else None
         with ExitStack() as opened:
             self._lock = NodeLock(self.folders.lock)
             opened.callback(self._lock.close)
@@ -123,10 +132,28 @@ class RunningNode:
                 config, self.folders, self.ledger, guard=self.guard, clock=clock, json_log=json_log
             )
             opened.callback(self.notifications.close)
-            recover(self.ledger, self.folders, on_published=self.publications.add)
-            self.dispatcher = LocalDispatcher(
-                config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
+            self.ray: RayProcess | None = None
+            if settings is not None:
+                self.ray = supervised_ray(
+                    settings, NOTHING, head=True, state=self.folders.state, guard=self.guard
+                )
+                opened.callback(self.ray.close)
+            left: list[tuple[str, int]] = []
+            recover(
+                self.ledger,
+                self.folders,
+                on_published=self.publications.add,
+                on_interrupted=lambda job_id, fence: left.append((job_id, fence)),
             )
+            self.dispatcher: LocalDispatcher | RayDispatcher
+            if fleet:
+                # Attempts of the node that ended may run until their leases end.
+                wait = config.fleet.lease + MARGIN_SECONDS if left else 0.0
+                self.dispatcher = RayDispatcher(
+                    config, self.folders, guard=self.guard, clock=clock, wait=wait, left=left
+                )
+            else:
+                self.dispatcher = self._local_dispatcher()
             opened.callback(self.dispatcher.close)
             self._opened = opened.pop_all()
         self.scheduler = Scheduler(
@@ -151,11 +178,30 @@ class RunningNode:
     ) -> None:
         self.close()
 
+    def _local_dispatcher(self) -> LocalDispatcher:
+        capacity = default_slots(self.config)
+        logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
+        return LocalDispatcher(
+            self.config,
+            self.folders,
+            slots=capacity.slots,
+            cores=capacity.cores,
+            guard=self.guard,
+            clock=self._clock,
+        )
+
+    @property
+    def slots(self) -> int:
+        """Number of job slots, those without a warm worker included."""
+        return self.dispatcher.slots
+
     @property
     def trouble(self) -> str | None:
         """Why the node cannot render now, None if it can."""
         if not self.ledger.file.in_place:
             return "the ledger was moved, deleted or replaced; move it back or restart the node"
+        if self.ray is not None and self.ray.trouble:
+            return self.ray.trouble
         if self.dispatcher.capacity == 0:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
@@ -181,6 +227,8 @@ class RunningNode:
     def turn(self, timeout: float = TURN_SECONDS) -> None:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)
+        if self.ray is not None:
+            self.ray.poll()
         self.publications.poll()
         self.notifications.poll(self.faults)
         self.retention.poll()

@@ -213,7 +213,9 @@ class Scheduler:
         if not self._can_start() or not self._has_room():
             return
         while self._can_start():
-            attempt = self._ledger.attempts.claim()
+            attempt = self._ledger.attempts.claim(
+                user_slots=self._config.fleet.user_slots, accepts=self._dispatcher.accepts
+            )
             if attempt is None:
                 break
             self._begin(attempt)

@@ -6,12 +6,9 @@ import importlib.util
 import logging
 import os
 import select
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
 from video_pipeline.engine.common.extras import the_extra
@@ -19,11 +16,12 @@ from video_pipeline.engine.common.service_manager import ServiceManager
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
-from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
+from video_pipeline.engine.jobs.logs import set_up_logging
 from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
 from video_pipeline.engine.jobs.node.monitor import Monitor
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
+from video_pipeline.engine.jobs.node.stop_signals import StopSignals
 from video_pipeline.engine.jobs.node.web_process import WebKeys, WebProcess
 
 logger = logging.getLogger(__name__)
@@ -31,43 +29,24 @@ logger = logging.getLogger(__name__)
 QUIET_SECONDS = 0.25
 """Longest turn of a node that has nothing to do; other programs may write to the ledger too."""
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-
-class StopSignals:
-    """Counts stop signals: after the first, running jobs may finish; after the second, they are stopped."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-        for number in STOP_SIGNALS:
-            if self._before[number] != signal.SIG_IGN:  # ignored under nohup
-                signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-
-    def close(self) -> None:
-        """Restore the previous signal handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
-def serve(config: Config, *, as_json: bool = False) -> int:
-    """Run a node until SIGTERM or SIGINT; return the exit status.
+def serve(config: Config, *, as_json: bool = False, fleet: bool = False) -> int:
+    """Run a node until SIGTERM or SIGINT; return the exit status. With `fleet`, other machines may join it.
 
     0: all running jobs finished or were queued again; 143: a second signal stopped them.
     """
     for module in ("zmq", "msgpack"):
         if importlib.util.find_spec(module) is None:
             raise UnavailableError(f"serve: {module} is not installed; it comes with {the_extra('farm')}")
-    _set_up_logging(config, as_json=as_json)
+    set_up_logging(config.error_handling.log_level, as_json=as_json)
     signals = StopSignals()
     try:
         with (
             closing(ServiceManager()) as manager,
             Monitor(config) as monitor,
-            RunningNode(config, json_log=as_json, on_started=monitor.started, on_ended=monitor.ended) as node,
+            RunningNode(
+                config, json_log=as_json, fleet=fleet, on_started=monitor.started, on_ended=monitor.ended
+            ) as node,
             _processes(config, node, as_json=as_json) as running,
         ):
             return _run_until_signalled(node, running, signals, monitor, manager)
@@ -223,9 +202,3 @@ def _purge(node: RunningNode) -> None:
         logger.error("cannot delete old jobs: %s", error)
     else:
         logger.info("deleted %d old jobs and %d files", done["jobs"], done["files"])
-
-
-def _set_up_logging(config: Config, *, as_json: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
-    logging.basicConfig(level=config.error_handling.log_level, handlers=[handler], force=True)

@@ -17,6 +17,7 @@ import pytest
 from tests.support.jobs import ROOT, wait_until
 from video_pipeline.engine.jobs.dispatch import guard as guard_module
 from video_pipeline.engine.jobs.dispatch.guard import Guard, kill_sessions, sweep
+from video_pipeline.engine.jobs.dispatch.lease import machine_seconds
 from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process, session_members, started_for
 
 
@@ -132,3 +133,55 @@ def test_the_sweep_kills_what_is_marked_with_the_state_folder_only(tmp_path: Pat
         assert sweep(mine) == 3
         assert session_members(process.pid)[process.pid] == []
         assert len(session_members(spared.pid)[spared.pid]) == 3
+
+
+def test_the_guard_kills_all_sessions_when_their_lease_ends_though_the_node_is_stopped(
+    tmp_path: Path,
+) -> None:
+    script = textwrap.dedent(f"""
+        import pathlib, sys
+        from video_pipeline.engine.jobs.dispatch.guard import Guard
+        from video_pipeline.engine.jobs.dispatch.lease import machine_seconds
+        guard = Guard(pathlib.Path({str(tmp_path)!r}))
+        for line in sys.stdin:
+            session, seconds = line.split()
+            guard.add(int(session))
+            guard.set_lease(machine_seconds() + float(seconds))
+            print("set", flush=True)
+    """)
+    with (
+        family() as process,
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        ) as node,
+    ):
+        assert node.stdin is not None
+        assert node.stdout is not None
+        try:
+            for seconds in (1, 3):
+                node.stdin.write(f"{process.pid} {seconds}\n")
+                assert node.stdout.readline() == "set\n"
+            node.send_signal(signal.SIGSTOP)
+            time.sleep(1.5)
+            assert len(session_members(process.pid)[process.pid]) == 3, "the lease was renewed"
+            wait_until(lambda: not session_members(process.pid)[process.pid], seconds=10, what="its end")
+        finally:
+            node.kill()
+
+
+def test_without_a_lease_a_session_is_not_killed_after_one_has_ended(tmp_path: Path) -> None:
+    with family() as process:
+        guard = Guard(tmp_path)
+        guard.set_lease(machine_seconds() + 0.2)
+        guard.set_lease(None)
+        guard.add(process.pid)
+        time.sleep(0.7)
+        assert len(session_members(process.pid)[process.pid]) == 3
+        guard.set_lease(machine_seconds() - 1)
+        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5, what="its end")
+        guard.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class ScriptedDispatcher:
 
     def __init__(self, folders: Folders, *, capacity: int = 2) -> None:
         self.folders, self.capacity = folders, capacity
+        self.accepts: Callable[[Mapping[str, Any]], bool] | None = None
         self.attempts: dict[tuple[str, int], Attempt] = {}
         self.stopped: list[tuple[str, int, bool]] = []
         self._reports: list[Report] = []

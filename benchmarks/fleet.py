@@ -1,0 +1,99 @@
+"""What a fleet costs: the time of a small job through Ray against a local one, a machine that is added, memory.
+
+    python -m benchmarks.fleet [--jobs 20]
+
+Needs root: the machines are network namespaces on this computer, each with the programs of `serve --fleet` and
+`worker --join`. The local node and the fleet's machine have one slot of one core each, and render the same stories,
+in turns. Memory is the resident set without what is shared (PSS), in MB, of a machine with one idle slot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.report import markdown_table
+from tests.support.fleets import TestFleet, fleet
+from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
+from video_pipeline.engine.jobs.node.running_node import RunningNode
+
+IDLE_SECONDS = 10.0
+OWN = ("video_pipeline", "ray::MachineSlot")
+
+
+def seconds_of(job: Callable[[int], object], number: int) -> float:
+    """Return how long a job took."""
+    began = time.monotonic()
+    job(number)
+    return time.monotonic() - began
+
+
+def memory_mb(pid: int) -> float:
+    """Return the proportional resident set of a process."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("Pss:"))) / 1000
+
+
+def measure_jobs(made: TestFleet, folder: Path, jobs: int) -> tuple[list[float], list[float]]:
+    """Return the seconds of the same jobs on a local node and on the fleet; a job of each before is not counted."""
+
+    def remote(number: int) -> None:
+        made.finished(made.submit(tiny_story(f"remote{number}", text=f"remote {number}")))
+
+    with RunningNode(node_config(folder, node={"worker_memory_mb": 1000})) as node:
+
+        def local(number: int) -> None:
+            turn_until_ended(node, submit(node.ledger, tiny_story(f"local{number}", text=f"local {number}")))
+
+        turn_until(node, lambda: node.dispatcher.capacity == 1, seconds=120)
+        local(-1)
+        remote(-1)
+        pairs = [(seconds_of(local, number), seconds_of(remote, number)) for number in range(jobs)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def main() -> int:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fleet", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--jobs", type=int, default=20, help="small jobs of each kind (default 20)")
+    given = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="fleet-") as name:
+        folder = Path(name)
+        with fleet(folder, machines=1) as made:
+            local, remote = measure_jobs(made, folder / "local", given.jobs)
+            rows.append(("small job, local, median s", f"{statistics.median(local):.2f}"))
+            rows.append(("small job, fleet, median s", f"{statistics.median(remote):.2f}"))
+            more = [theirs - ours for ours, theirs in zip(local, remote, strict=True)]
+            rows.append(("more than local, median s", f"{statistics.median(more):.2f}"))
+            rows.append(("more than local, worst s", f"{max(more):.2f}"))
+            time.sleep(IDLE_SECONDS)
+            machine = made.machines[0]
+            parts = {True: 0.0, False: 0.0}
+            for pid in machine.pids():
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                own = any(mark in line for mark in OWN) and "fleet.ray_node" not in line
+                parts[own] += memory_mb(pid)
+            rows.append(("idle machine, Ray's own, MB", f"{parts[False]:.0f}"))
+            rows.append(("idle machine, ours beyond it, MB", f"{parts[True]:.0f}"))
+            made.add()
+            began = time.monotonic()
+            made.wait_until(
+                lambda: "is in the fleet" in made.programs["m3"].output(), "a machine", seconds=300
+            )
+            joined = time.monotonic()
+            made.wait_for_slots(2)
+            rows.append(("added machine: Ray has started, s", f"{joined - began:.1f}"))
+            rows.append(("from then until its slot is ready, s", f"{time.monotonic() - joined:.1f}"))
+    print(markdown_table(("what", "measured"), rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

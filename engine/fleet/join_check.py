@@ -1,0 +1,70 @@
+"""Before Ray starts on a machine: may it join, and do both sides run the same Ray? Imports Ray."""
+
+from __future__ import annotations
+
+import json
+import platform
+import socket
+from typing import Any, Final
+
+CONNECT_SECONDS: Final = 3.0
+CLOCK_NAMESPACE: Final = b"video-pipeline"
+CLOCK_KEY: Final = b"clock"
+
+
+class JoinError(Exception):
+    """A machine cannot join; `for_good` if trying again does not help."""
+
+    def __init__(self, reason: str, *, for_good: bool) -> None:
+        super().__init__(reason)
+        self.for_good = for_good
+
+
+def open_client(address: str) -> Any:
+    """Return a client of the server's Ray; raise JoinError. `address` is HOST:PORT; Ray's environment must be set."""
+    from ray._raylet import GcsClient
+    from ray.exceptions import AuthenticationError, RayError
+
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error) or "no answer"
+        raise JoinError(f"fleet.address: cannot reach {address}: {why}", for_good=False) from error
+    try:
+        client = GcsClient(address=address)
+        client.internal_kv_get(CLOCK_KEY, namespace=CLOCK_NAMESPACE)
+    except AuthenticationError as error:
+        raise JoinError(
+            f"fleet.token_path: the server at {address} refuses this token; copy its token again",
+            for_good=True,
+        ) from error
+    except (RayError, RuntimeError, OSError) as error:
+        raise JoinError(
+            f"fleet.address: {address} accepts connections, but does not answer as a fleet's server; is TLS set on one "
+            "side only?",
+            for_good=False,
+        ) from error
+    return client
+
+
+def check_versions(client: Any) -> None:
+    """Raise JoinError if the server has another Ray or Python than this machine."""
+    import ray
+
+    found = client.internal_kv_get(b"CLUSTER_METADATA", namespace=b"cluster")
+    if not found:
+        raise JoinError("fleet.address: the server is still starting", for_good=False)
+    known = json.loads(found)
+    theirs, ours = str(known.get("ray_version")), ray.__version__
+    if theirs != ours:
+        raise JoinError(
+            f"fleet: this machine has Ray {ours}, the server has Ray {theirs}; install the same: pip install ray=={theirs}",
+            for_good=True,
+        )
+    server, here = str(known.get("python_version")), platform.python_version()
+    if server.split(".")[:2] != here.split(".")[:2]:
+        raise JoinError(
+            f"fleet: this machine has Python {here}, the server has Python {server}; use the same minor version",
+            for_good=True,
+        )

@@ -1,0 +1,127 @@
+"""The state of slots on other machines, as the node knows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.fleet.offer import NVENC
+from video_pipeline.engine.jobs.dispatch.base import FailedReport, Report, StoppedReport
+from video_pipeline.engine.jobs.dispatch.lease import NodeLease
+from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
+
+SLOT_CPUS: Final = 1
+"""One CPU of Ray is a slot; how many cores it has, its machine says by a label."""
+
+KNOWN_WISHES: Final = 10_000
+"""Configurations of waiting jobs that are remembered."""
+
+SlotKind = Literal["nvenc", "cpu"]
+SlotPhase = Literal["placing", "warming", "usable", "refused", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotNeeds:
+    """What Ray must find for a slot. `memory` in bytes."""
+
+    cpus: int
+    memory: int
+    gpus: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+    def times_in(self, free: Mapping[str, float]) -> int:
+        """Return how many such slots fit into free resources of Ray."""
+        return max(0, min(int(free.get(name, 0.0) / amount) for name, amount in self._named().items()))
+
+    def take_from(self, free: dict[str, float]) -> None:
+        """Subtract what one slot takes."""
+        for name, amount in self._named().items():
+            free[name] = free.get(name, 0.0) - amount
+
+    def _named(self) -> dict[str, float]:
+        wanted = {"CPU": float(self.cpus), "memory": float(self.memory), "GPU": self.gpus, **self.resources}
+        return {name: amount for name, amount in wanted.items() if amount > 0}
+
+
+def slot_needs(config: Config) -> dict[SlotKind, SlotNeeds]:
+    """Return what slots need, those that are placed first before the others."""
+    memory = int(config.node.worker_memory_mb * 1e6)
+    return {
+        "nvenc": SlotNeeds(SLOT_CPUS, memory, resources={NVENC: 1.0}),
+        "cpu": SlotNeeds(SLOT_CPUS, memory),
+    }
+
+
+class JobWishes:
+    """What waiting jobs need, by their configuration; remembers the answers."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._known: dict[str, bool] = {}
+
+    def nvenc(self, config: Mapping[str, Any]) -> bool:
+        """Return whether a job with this configuration encodes on a GPU and nowhere else."""
+        if not config:
+            return "nvenc" in self._config.video.codec
+        text = json.dumps(config, sort_keys=True)
+        if text not in self._known:
+            try:
+                codec: str = job_config(self._config, config).video.codec
+            except ConfigError:
+                codec = "auto"  # its attempt reports the error
+            if len(self._known) >= KNOWN_WISHES:
+                self._known.clear()
+            self._known[text] = "nvenc" in codec
+        return self._known[text]
+
+
+@dataclass(slots=True)
+class RemoteAttempt:
+    """An attempt on another machine. `result` is what it finished with, while its files are fetched."""
+
+    attempt: Attempt
+    machine: str
+    at: float
+    stopping: bool = False
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class RemoteSlot:
+    """A slot of another machine. Times are monotonic seconds; `poll_at` is None while a poll is under way."""
+
+    number: int
+    kind: SlotKind
+    lease: NodeLease
+    phase: SlotPhase = "placing"
+    machine: str = ""
+    machine_id: str = ""
+    trouble: str = ""
+    has_ended: bool = False
+    running: RemoteAttempt | None = None
+    poll_at: float | None = None
+    polled_at: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether an attempt could start here."""
+        return self.phase == "usable" and self.running is None
+
+
+def lost_report(slot: RemoteSlot, running: RemoteAttempt, *, is_there: bool) -> Report:
+    """Return the end of an attempt that its machine did not tell; `is_there`: whether the machine is in the fleet.
+
+    It is charged if its process ended while its machine stayed, as a job does that takes too much memory.
+    """
+    key = running.attempt.job_id, running.attempt.fence
+    if running.stopping:
+        return StoppedReport(*key)
+    charged = slot.has_ended and is_there
+    message = f"the slot on {running.machine} was lost: {slot.trouble}"[:4000]
+    kind: FailureKind = "retryable" if charged else "machine"
+    return FailedReport(*key, Failure(kind, "WorkerLost" if charged else "MachineLost", message))

@@ -1,0 +1,97 @@
+"""`video-pipeline worker --join ADDRESS`: this machine renders for a fleet until a signal stops it."""
+
+from __future__ import annotations
+
+import logging
+import select
+from contextlib import ExitStack, suppress
+from typing import Final
+
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.fleet.offer import MachineOffer
+from video_pipeline.engine.fleet.ray_process import RayProcess
+from video_pipeline.engine.fleet.settings import FleetSettings, check_ray, machine_settings
+from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
+from video_pipeline.engine.jobs.dispatch.machine_offer import this_machines_offer
+from video_pipeline.engine.jobs.dispatch.machine_place import write_place
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.logs import set_up_logging
+from video_pipeline.engine.jobs.node.fleet_ray import supervised_ray
+from video_pipeline.engine.jobs.node.running_node import NodeLock
+from video_pipeline.engine.jobs.node.stop_signals import StopSignals
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS: Final = 0.5
+
+
+def work(config: Config, *, as_json: bool = False) -> int:
+    """Render for the fleet at `fleet.address` until SIGTERM or SIGINT; return the exit status.
+
+    0: what ran has ended or was handed back; 143: a second signal stopped it. Raises ConfigError and UnavailableError
+    if this machine cannot join.
+    """
+    check_ray()
+    set_up_logging(config.error_handling.log_level, as_json=as_json)
+    folders = Folders.of(config)
+    settings = machine_settings(config, folders.state)
+    offer = this_machines_offer(config)
+    folders.make()
+    signals = StopSignals()
+    try:
+        with ExitStack() as opened:
+            lock = NodeLock(folders.lock)
+            opened.callback(lock.close)
+            opened.callback(sweep, folders.state)
+            if swept := sweep(folders.state):
+                logger.warning("killed %d processes that an earlier one had left", swept)
+            write_place(folders.state, config)
+            guard = Guard(folders.state)
+            opened.callback(guard.close)
+            ray = supervised_ray(settings, offer, head=False, state=folders.state, guard=guard)
+            opened.callback(ray.close)
+            return _run(config, settings, offer, ray, guard, signals)
+    finally:
+        signals.close()
+
+
+def _run(
+    config: Config,
+    settings: FleetSettings,
+    offer: MachineOffer,
+    ray: RayProcess,
+    guard: Guard,
+    signals: StopSignals,
+) -> int:
+    """Watch Ray's programs until a signal arrives, then drain."""
+    was_ready = False
+    while signals.count == 0:
+        _turn(ray, guard)
+        if ray.ready != was_ready:
+            was_ready = ray.ready
+            if was_ready:
+                logger.info(
+                    "this machine is in the fleet of %s: %d %s, %d GPUs, %d NVENC sessions; address %s, version %s",
+                    *(settings.address, offer.slots, "slot" if offer.slots == 1 else "slots"),
+                    *(offer.gpus, offer.nvenc, settings.bind, offer.version),
+                )
+            else:
+                logger.warning("this machine is not in the fleet: %s", ray.trouble)
+    seconds = config.node.drain_timeout
+    logger.info("this machine leaves the fleet: what runs gets %g s", seconds)
+    ray.drain(seconds)
+    until = SYSTEM_CLOCK.monotonic() + seconds
+    while signals.count < 2 and ray.ready and not ray.idle and SYSTEM_CLOCK.monotonic() < until:
+        _turn(ray, guard)
+    logger.info("this machine has left the fleet%s", "" if ray.idle else "; what ran is handed back")
+    return 143 if signals.count > 1 else 0
+
+
+def _turn(ray: RayProcess, guard: Guard) -> None:
+    pipe = ray.descriptor
+    with suppress(OSError):
+        select.select([] if pipe is None else [pipe], [], [], TURN_SECONDS)
+    ray.poll()
+    if guard.restart_if_dead():
+        logger.warning("the guard had died; restarted it")

@@ -1,0 +1,132 @@
+"""A fleet of namespaces that loses machines, links and its server while it renders."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleets import LEASE, TestFleet, fleet
+from tests.support.jobs import long_story, node_config, submit, tiny_story, turn_until_ended
+from tests.support.namespaces import NamespacedMachine
+from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
+from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.node.running_node import RunningNode
+
+WORKER = "dispatch.worker "
+SAME = ("video_path", "thumbnail_path", "words_path")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFleet]:
+    """A fleet of two machines, which each test leaves as it found it."""
+    with fleet(tmp_path_factory.mktemp("fleet"), machines=2) as made:
+        yield made
+
+
+def workers(machine: NamespacedMachine) -> list[int]:
+    return machine.named(WORKER)
+
+
+def test_a_job_of_the_fleet_has_the_bytes_of_a_local_one(two: TestFleet, tmp_path: Path) -> None:
+    story = tiny_story("same")
+    job = two.finished(two.submit(story))
+    assert job.status is JobStatus.COMPLETED, (job.error_message, two.told())
+    assert job.result is not None
+    with RunningNode(node_config(tmp_path)) as node:
+        local = turn_until_ended(node, submit(node.ledger, story)).result
+    assert local is not None
+    for key in SAME:
+        assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
+    for ours, theirs in zip(job.result["subtitles"], local["subtitles"], strict=True):
+        assert Path(ours).read_bytes() == Path(theirs).read_bytes()
+    assert "the attempt has finished" in two.folders.log(job.job_id, job.fence).read_text()
+    two.audit()
+
+
+def test_a_cancelled_job_frees_its_slot(two: TestFleet) -> None:
+    job_id = two.submit(long_story("cancelled"))
+    machine = two.machine_of(job_id)
+    two.ledger.jobs.request_cancel(job_id)
+    began = time.monotonic()
+    assert two.finished(job_id).status is JobStatus.CANCELLED
+    two.wait_until(lambda: not any(machine.tmp.rglob(f"{job_id}.*")), "an empty work folder")
+    print(f"cancelled after {time.monotonic() - began:.2f} s")
+    two.audit()
+
+
+def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: TestFleet) -> None:
+    job_id = two.submit(long_story("cut"))
+    machine = two.machine_of(job_id)
+    before = two.ready_slots()
+    machine.cut()
+    began = time.monotonic()
+    try:
+        two.wait_until(lambda: not workers(machine), "the end of the worker that was cut off")
+        ended = time.monotonic() - began
+        assert two.job(job_id).fence == 1, "the job was given away while its first attempt ran"
+        assert ended < LEASE + MARGIN_SECONDS
+        job = two.finished(job_id)
+    finally:
+        machine.heal()
+    assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 2, 1), job.error_message
+    two.wait_for_slots(before + 1)
+    two.audit()
+
+
+def test_what_a_stopped_machine_finishes_after_its_lease_is_refused(two: TestFleet) -> None:
+    job_id = two.submit(long_story("frozen"))
+    machine = two.machine_of(job_id)
+    before = two.ready_slots()
+    machine.freeze()
+    try:
+        two.wait_until(lambda: two.job(job_id).fence == 2, "a second attempt")
+    finally:
+        machine.thaw()
+    job = two.finished(job_id)
+    assert (job.status, job.fence) == (JobStatus.COMPLETED, 2), job.error_message
+    two.wait_for_slots(before + 1)
+    two.audit()
+
+
+def test_a_machine_that_loses_its_power_costs_a_lease_and_no_attempt(two: TestFleet) -> None:
+    job_id = two.submit(long_story("killed"))
+    machine = two.machine_of(job_id)
+    before = two.ready_slots()
+    machine.kill()
+    job = two.finished(job_id)
+    assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 2, 1), job.error_message
+    machine.power_on()
+    two.join(machine)
+    two.wait_for_slots(before + 1)
+    two.audit()
+
+
+def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
+    job_id = two.submit(long_story("leaving"))
+    machine = two.machine_of(job_id)
+    before = two.ready_slots()
+    program = two.programs[machine.name]
+    program.signal(signal.SIGTERM)
+    job = two.finished(job_id)
+    assert (job.status, job.fence) == (JobStatus.COMPLETED, 1), job.error_message
+    assert program.wait(60) == 0
+    two.join(machine)
+    two.wait_for_slots(before + 1)
+    two.audit()
+
+
+def test_a_killed_server_loses_no_acknowledged_job(two: TestFleet) -> None:
+    jobs = [two.submit(long_story(f"server {number}")) for number in range(2)]
+    jobs += [two.submit(tiny_story(f"server {number}")) for number in range(3)]
+    two.machine_of(jobs[0])
+    two.programs["door"].signal(signal.SIGKILL)
+    two.wait_until(lambda: not two.door.pids(), "the end of all that the server had started")
+    two.serve()
+    for job_id in jobs:
+        job = two.finished(job_id)
+        assert job.status is JobStatus.COMPLETED, (job.error_message, two.told())
+    two.audit()

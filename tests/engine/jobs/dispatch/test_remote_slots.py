@@ -1,0 +1,48 @@
+"""What slots need of Ray, and which jobs need a slot with NVENC."""
+
+from __future__ import annotations
+
+import pytest
+
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.jobs.dispatch.identity import difference, identity
+from video_pipeline.engine.jobs.dispatch.remote_slots import JobWishes, slot_needs
+
+
+def test_slots_with_sessions_are_placed_first_and_never_more_than_there_are_sessions() -> None:
+    needs = slot_needs(load_config({"node": {"worker_memory_mb": 1000}}, environ=False))
+    free = {"CPU": 4.0, "memory": 10e9, "nvenc": 3.0}
+    placed = []
+    for kind, each in needs.items():
+        for _ in range(each.times_in(free)):
+            each.take_from(free)
+            placed.append(kind)
+    assert placed == ["nvenc", "nvenc", "nvenc", "cpu"]
+    assert (free["CPU"], free["nvenc"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "free", [{}, {"CPU": 8.0}, {"CPU": 0.5, "memory": 1e12}, {"CPU": 8.0, "memory": 9e8}]
+)
+def test_a_machine_with_too_little_gets_no_slot(free: dict[str, float]) -> None:
+    needs = slot_needs(load_config({"node": {"worker_memory_mb": 1000}}, environ=False))
+    assert [each.times_in(free) for each in needs.values()] == [0, 0]
+
+
+def test_only_a_job_that_names_nvenc_waits_for_a_session() -> None:
+    wishes = JobWishes(load_config({}, environ=False))
+    for _ in range(2):
+        assert wishes.nvenc({"video": {"codec": "h264_nvenc"}})
+        assert not wishes.nvenc({"video": {"codec": "libx264"}})
+        assert not wishes.nvenc({"video": {"codec": "no such encoder"}})
+        assert not wishes.nvenc({})
+    assert JobWishes(load_config({"video": {"codec": "h264_nvenc"}}, environ=False)).nvenc({})
+
+
+def test_a_machine_of_another_version_is_refused_with_both_versions() -> None:
+    own = identity()
+    assert difference(own, dict(own)) == ""
+    other = {**own, "video-pipeline": "0.0.1"}
+    assert difference(own, other) == f"video-pipeline 0.0.1, the node has {own['video-pipeline']}"
+    del other["PyAV"]
+    assert difference(own, other).startswith(f"PyAV missing, the node has {own['PyAV']}; ")
