@@ -29,8 +29,8 @@ $(VOICES): $(STAMP)
 	$(BIN)/python -m pip install --quiet -r $(VENV)/voices.txt
 	@touch $@
 
-# Most tests wait for processes and disks, so files run side by side.
-JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
+# Most tests wait for processes and disks, so one file more than there are processors runs at a time.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n + 1 : 4)))
 test: $(VOICES)  ## run the tests, JOBS files at a time
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
@@ -68,10 +68,11 @@ endif
 
 KILLS ?= 200
 MESSAGES ?= 100000
-soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, and audit what is left
+soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, kill publications before each of their lines, and audit what is left
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
 	$(BIN)/python -m tests.engine.jobs.client.soak_fetch --megabytes 1000
+	KILL_EVERY=1 $(BIN)/python -m pytest -n $(JOBS) -k "killed_before_any_line" tests/engine
 
 MODULES ?=
 SAMPLE ?= 0

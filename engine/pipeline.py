@@ -77,6 +77,7 @@ class RenderResult:
     segments: int
     segments_from_cache: int
     segments_ahead: int = 0
+    segments_from_shared: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values; `files` maps roles to paths."""
@@ -86,6 +87,7 @@ class RenderResult:
             "warnings": list(self.warnings),
             "segments": self.segments,
             "segments_from_cache": self.segments_from_cache,
+            "segments_from_shared": self.segments_from_shared,
             "timings": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
         }
 
@@ -350,6 +352,7 @@ def _produce(
         len(rendered.segments),
         rendered.segments_from_cache,
         rendered.segments_ahead,
+        rendered.segments_from_shared,
     )
 
 

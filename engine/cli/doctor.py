@@ -25,6 +25,7 @@ from video_pipeline.engine.cli.doctor_web import examine_web, web_line
 from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.extras import the_extra
+from video_pipeline.engine.common.open_store import open_store, try_store
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
@@ -85,6 +86,14 @@ def examine(config: Config) -> dict[str, Any]:
     except InputError as error:
         cache["writable"] = False
         problems.append(str(error))
+    shared: dict[str, Any] | None = None
+    if config.fleet.store is not None:
+        shared = {"store": config.fleet.store, "fault": None}
+        try:
+            shared["fault"] = try_store(open_store(config.fleet.store, endpoint=config.fleet.store_endpoint))
+        except InputError as error:
+            shared["fault"] = str(error)
+        problems += [shared["fault"]] if shared["fault"] else []
     return {
         "version": __version__,
         "python": sys.version.split()[0],
@@ -136,6 +145,7 @@ def examine(config: Config) -> dict[str, Any]:
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
         "cache": cache,
+        "shared_store": shared,
         "problems": problems,
     }
 
@@ -236,6 +246,9 @@ def as_text(found: dict[str, Any]) -> str:
     cache = found["cache"]
     free = f", {cache['free_gb']} GB free" if cache.get("writable") else ", cannot be written"
     lines.append(f"cache         {cache['folder']}{free}")
+    if found["shared_store"] is not None:
+        fault = "cannot be used" if found["shared_store"]["fault"] else "works"
+        lines.append(f"shared        {found['shared_store']['store']}, {fault}")
     lines += [f"problem       {problem}" for problem in found["problems"]]
     if not found["problems"]:
         lines.append("ready         this machine can render")

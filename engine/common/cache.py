@@ -22,6 +22,7 @@ from typing import Any
 
 from video_pipeline.engine.common.cache_room import CacheRoom
 from video_pipeline.engine.common.files import link_or_copy, private_file, sync_file, sync_folder, whole_file
+from video_pipeline.engine.common.shared_cache import SharedCache
 from video_pipeline.engine.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,8 @@ class ContentCache:
     finds a whole file or none. `on_make` is called before a file is made.
 
     Other programs may delete files of the cache at any time. A render therefore names a folder of its `own`: it gets
-    hard links or copies there, and continues without the cache if that cannot be read or written.
+    hard links or copies there, and continues without the cache if that cannot be read or written. What is missing here
+    is taken from the cache that is `shared` with other machines, and what is made is stored there, too.
     """
 
     folder: Path
@@ -114,6 +116,7 @@ class ContentCache:
     on_make: Callable[[], object] | None = None
     keep_free_bytes: int = 0
     own: Path | None = field(default=None, compare=False)
+    shared: SharedCache | None = field(default=None, compare=False)
     _warned: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
@@ -148,7 +151,7 @@ class ContentCache:
         """
         path = self.path(kind, parts, suffix)
         if self.own is None:
-            return self._get_or_make_here(path, make, ttl=ttl, check=check)
+            return self._get_or_make_here(kind, path, make, ttl=ttl, check=check)
         mine = self.own / kind / path.name
         if mine.exists():
             return mine, True
@@ -157,12 +160,17 @@ class ContentCache:
             if self._copy_cached(path, partial, ttl=ttl, check=check):
                 partial.replace(mine)
                 return mine, True
+            if self._copy_shared(kind, path.name, partial, ttl=ttl, check=check):
+                partial.replace(mine)
+                self.keep(path, mine)
+                return mine, True
         if self.on_make is not None:
             self.on_make()
         with private_file(mine) as partial:
             make(partial)
             partial.replace(mine)
         self.keep(path, mine)
+        self._share(kind, mine)
         return mine, False
 
     def keep(self, path: Path, source: Path | bytes) -> None:
@@ -220,8 +228,39 @@ class ContentCache:
             return False
         return True
 
+    def _copy_shared(
+        self,
+        kind: str,
+        name: str,
+        target: Path,
+        *,
+        ttl: float | None,
+        check: Callable[[Path], object] | None,
+    ) -> bool:
+        """Write a file of the shared cache to `target`; return False if it is missing, too old or corrupt."""
+        found = self.shared.get(kind, name) if self.shared is not None else None
+        if found is None or not found.data:
+            return False
+        if ttl is not None and not 0 <= time.time() - found.made_at <= ttl > 0:
+            return False
+        target.write_bytes(found.data)
+        os.utime(target, (time.time(), found.made_at))
+        try:
+            if check is not None:
+                check(target)
+        except DamagedError as error:
+            logger.warning("shared file %s is made again: %s", name, error)
+            target.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _share(self, kind: str, path: Path) -> None:
+        if self.shared is not None:
+            self.shared.put(kind, path.name, path)
+
     def _get_or_make_here(
         self,
+        kind: str,
         path: Path,
         make: Callable[[Path], None],
         *,
@@ -241,13 +280,18 @@ class ContentCache:
             logger.warning("cached file %s is made again: %s", path, error)
         except OSError as error:
             self._warn_once(error)
-        if self.on_make is not None:
-            self.on_make()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as partial:
-                make(partial)
+                was_shared = self._copy_shared(kind, path.name, partial, ttl=ttl, check=check)
+                if not was_shared:
+                    if self.on_make is not None:
+                        self.on_make()
+                    make(partial)
             self._room.add(path)
+            if was_shared:
+                return path, True
+            self._share(kind, path)
         except OSError as error:
             if error.errno not in FAULTS:
                 raise

@@ -42,7 +42,13 @@ class Fleet(Section):
     store: str | None = Field(
         None,
         min_length=1,
-        description="Storage that all machines share: a folder that is mounted everywhere, or s3://BUCKET/PREFIX.",
+        description="Storage that all machines share: a folder that is mounted everywhere, or s3://BUCKET/PREFIX. Nodes "
+        "without a fleet use it as a cache in common.",
+    )
+    store_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/@]+/?$",
+        description="Address of a store that speaks S3 and is not Amazon's, such as http://10.0.0.5:8333.",
     )
     lease: float = Field(
         10,

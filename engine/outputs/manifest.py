@@ -188,6 +188,7 @@ def build_manifest(
     segments: Sequence[FrameRange],
     rates: Sequence[Mapping[str, float]] = (),
     segments_from_cache: int = 0,
+    segments_from_shared: int = 0,
     segments_ahead: int = 0,
     inputs: Sequence[InputFile],
     versions: Mapping[str, Any],
@@ -209,7 +210,8 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
 
-    `rates` has what was chosen for each segment if the quality is set. `segments_ahead` were drawn while assets were
+    `rates` has what was chosen for each segment if the quality is set. Of `segments_from_cache`, `segments_from_shared`
+    were drawn by another machine. `segments_ahead` were drawn while assets were
     still being made. `audio` is the mixer's report, or None without
     sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices, `paid` what services were
     paid for; `origins` are the services of pictures by scene, `paid_pictures` what those were paid for, `drawn` what
@@ -230,6 +232,7 @@ def build_manifest(
             for frames, rate in zip(segments, rates or [{}] * len(segments), strict=True)
         ],
         "segments_from_cache": segments_from_cache,
+        "segments_from_shared": segments_from_shared,
         "segments_ahead": segments_ahead,
         "encoder": encoder,
         "compositor": compositor,

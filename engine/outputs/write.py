@@ -169,6 +169,7 @@ def describe_render(
         segments=rendered.segments,
         rates=[rate.as_dict() for rate in rendered.rates],
         segments_from_cache=rendered.segments_from_cache,
+        segments_from_shared=rendered.segments_from_shared,
         segments_ahead=rendered.segments_ahead,
         inputs=gather_inputs(
             plan.frames.story,

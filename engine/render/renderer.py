@@ -72,6 +72,8 @@ class RenderReport:
     encode_seconds: float
     mux_seconds: float
     segments_from_cache: int = 0
+    segments_from_shared: int = 0
+    """Those of them that another machine had drawn."""
     warnings: tuple[str, ...] = ()
     """What was wrong with drawn frames; such frames are not cached, so each render warns of them."""
     sessions: SessionReport = field(default_factory=SessionReport)
@@ -96,6 +98,7 @@ class SegmentWork:
     probing_seconds: float = 0.0
     drawn: set[FrameRange] = field(default_factory=set)
     cached: set[FrameRange] = field(default_factory=set)
+    shared: set[FrameRange] = field(default_factory=set)
     first_ready: float | None = None
     sessions: SessionReport = field(default_factory=SessionReport)
 
@@ -188,6 +191,8 @@ class SegmentRenderer:
             self._cache.put(frames, CachedSegment(cached.data, self._on_frame.notes(frames)))
         with self.work.lock:
             self.work.cached.add(frames)
+            if cached.is_shared:
+                self.work.shared.add(frames)
         kept = len(frames) - len(unseen)
         self._count_frames(kept, cached=kept)
         return cached.data
@@ -430,6 +435,7 @@ def render_segments(
         encode_seconds=work.encoding_seconds,
         mux_seconds=muxing,
         segments_from_cache=len(work.cached - work.drawn),
+        segments_from_shared=len(work.shared - work.drawn),
         warnings=tuple(renderer.children.warnings),
         sessions=work.sessions,
         gpu_frames=renderer.gpu_frames.report,

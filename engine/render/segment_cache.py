@@ -8,7 +8,7 @@ import logging
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ class CachedSegment:
 
     data: bytes
     notes: Mapping[int, float] = field(default_factory=dict)
+    is_shared: bool = False
+    """Whether it comes from the cache that machines share."""
 
 
 def pack(key: str, segment: CachedSegment) -> bytes:
@@ -67,7 +69,8 @@ class SegmentCache:
     """The segments of one render in a content cache; safe between threads and between processes.
 
     A segment is written to a temporary file, synced and renamed, and its hash is verified when it is read:
-    a corrupt entry counts as missing and is replaced. If the cache cannot be read or written, the render goes
+    a corrupt entry counts as missing and is replaced. What is missing here is taken from the cache that machines share, if the
+    content cache has one. If the cache cannot be read or written, the render goes
     on without it, with one warning. `settings` are those of all segments, or a function that returns a segment's.
     `kind` names the folder in the cache; other data of a range of frames, such as the thumbnail, has a folder of its own.
     """
@@ -107,15 +110,32 @@ class SegmentCache:
             packed = path.read_bytes()
             self._store.touch(path)
         except FileNotFoundError:
-            return None
+            return self._get_shared(key)
         except OSError as error:
             self._give_up(path, error)
-            return None
+            return self._get_shared(key)
         try:
             return unpack(key, packed)
         except DamagedError as error:
             logger.warning("cached segment %s is corrupt and rendered again: %s", path, error)
+            return self._get_shared(key)
+
+    def _get_shared(self, key: str) -> CachedSegment | None:
+        """Return a segment that another machine has drawn, and keep it here."""
+        found = self._store.shared.get(self._kind, f"{key}.segment") if self._store.shared else None
+        if found is None:
             return None
+        try:
+            segment = unpack(key, found.data)
+        except DamagedError as error:
+            logger.warning("shared segment %s is corrupt and rendered again: %s", key, error)
+            return None
+        if self._usable:
+            try:
+                self._store.store(self._path(key), found.data)
+            except OSError as error:
+                self._give_up(self._path(key), error)
+        return replace(segment, is_shared=True)
 
     def has(self, frames: FrameRange) -> bool:
         """Return whether a range has a file, corrupt or not."""
@@ -128,7 +148,7 @@ class SegmentCache:
     def put(self, frames: FrameRange, segment: CachedSegment) -> None:
         """Store the segment of a range, unless a file changed while it was drawn."""
         key = self._keys.get(frames)
-        if key is None or not self._usable:
+        if key is None or not (self._usable or self._store.shared):
             return
         if self._key(frames) != key:
             logger.warning(
@@ -137,11 +157,14 @@ class SegmentCache:
                 frames.stop,
             )
             return
-        path = self._path(key)
-        try:
-            self._store.store(path, pack(key, segment))
-        except OSError as error:
-            self._give_up(path, error)
+        path, packed = self._path(key), pack(key, segment)
+        if self._usable:
+            try:
+                self._store.store(path, packed)
+            except OSError as error:
+                self._give_up(path, error)
+        if self._store.shared is not None:
+            self._store.shared.put(self._kind, f"{key}.segment", packed)
 
     def _path(self, key: str) -> Path:
         return self._store.folder / self._kind / key[:2] / f"{key}.segment"

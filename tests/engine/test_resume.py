@@ -179,3 +179,32 @@ def test_a_killed_render_resumes_from_its_finished_segments(
     assert segments_from_cache(result) == kept
     same_files(first, result)
     assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_another_machine_uses_the_segments_of_a_shared_storage_and_draws_none(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    first, _ = cold
+    (tmp_path / "shared").mkdir()
+    results = []
+    for machine in ("one", "two"):
+        told = settings(tmp_path / f"cache-{machine}") | {"fleet": {"store": str(tmp_path / "shared")}}
+        output = tmp_path / machine / "v.mp4"
+        results.append(
+            render_story(parse_story(STORY), output, config=load_config(told, environ=False), workers=1)
+        )
+        same_files(first, results[-1])
+    assert [segments_from_cache(result) for result in results] == [0, first.segments]
+    assert [result.segments_from_shared for result in results] == [0, first.segments]
+    manifest = json.loads(results[1].outputs.manifest.read_text(encoding="utf-8"))
+    assert manifest["segments_from_shared"] == first.segments
+    for entry in (tmp_path / "shared").rglob("*.segment"):
+        data = bytearray(entry.read_bytes())
+        data[-1] ^= 1
+        entry.write_bytes(data)
+    told = settings(tmp_path / "cache-three") | {"fleet": {"store": str(tmp_path / "shared")}}
+    third = render_story(
+        parse_story(STORY), tmp_path / "three.mp4", config=load_config(told, environ=False), workers=1
+    )
+    same_files(first, third)
+    assert (segments_from_cache(third), third.segments_from_shared) == (0, 0), "damaged segments are not used"

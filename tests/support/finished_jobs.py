@@ -18,21 +18,10 @@ def video_bytes(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def finished_job(
-    ledger: Ledger,
-    output: Path,
-    *,
-    size: int = 3_000_000,
-    owner: str = "local",
-    name: str = "film",
-    seed: int = 1,
-) -> str:
-    """Complete a job whose video has `size` bytes, beside small other files; return its id."""
-    job_id = submit(ledger, name, owner=owner)
-    attempt = claim(ledger)
-    assert attempt.job_id == job_id
-    paths = OutputPaths(output / job_id / f"{name}.mp4").by_role()
-    paths["video"].parent.mkdir(parents=True)
+def staged_files(folder: Path, *, size: int = 3_000_000, name: str = "film", seed: int = 1) -> None:
+    """Write what a worker leaves of a finished video of `size` bytes, beside small other files."""
+    paths = OutputPaths(folder / f"{name}.mp4").by_role()
+    folder.mkdir(parents=True)
     outputs = []
     for role, path in paths.items():
         data = video_bytes(size, seed) if role == "video" else f"{role} of {name}".encode()
@@ -43,7 +32,23 @@ def finished_job(
             {"role": role, "name": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         )
     files = {role: path.name for role, path in paths.items()}
-    (output / job_id / RESULT).write_text(json.dumps({"files": files}), encoding="utf-8")
+    (folder / RESULT).write_text(json.dumps({"files": files}), encoding="utf-8")
+
+
+def finished_job(
+    ledger: Ledger,
+    output: Path,
+    *,
+    size: int = 3_000_000,
+    owner: str = "local",
+    name: str = "film",
+    seed: int = 1,
+) -> str:
+    """Complete a job whose video has `size` bytes; return its id."""
+    job_id = submit(ledger, name, owner=owner)
+    attempt = claim(ledger)
+    assert attempt.job_id == job_id
+    staged_files(output / job_id, size=size, name=name, seed=seed)
     assert ledger.attempts.begin_publishing(job_id, attempt.fence)
     assert ledger.attempts.complete(job_id, attempt.fence, published_result(output / job_id))
     return job_id

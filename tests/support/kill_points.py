@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+EVERY_VARIABLE = "KILL_EVERY"
+"""Every how many lines processes are killed, whatever a test says; `make soak` has 1."""
+
+
+def kill_points(usual: int) -> tuple[int, int]:
+    """Return the first line to kill before, at random, and how many lines to go on; print both."""
+    stride = int(os.environ.get(EVERY_VARIABLE) or usual)
+    point = random.Random().randint(1, stride)
+    print(f"killed before every {stride}. line, from line {point} on")
+    return point, stride
 
 
 def killed_before_line(number: int, action: Callable[[], object], *, modules: str) -> bool:

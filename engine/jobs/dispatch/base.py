@@ -24,7 +24,8 @@ class FinishedReport:
     """An attempt has rendered everything into its staging folder; nothing is published yet.
 
     `result` is plain JSON data: file names relative to the folder, video_info, warnings, timings, encoder,
-    encoder_fallback, encoder_sessions, encoder_frames, segments, segments_from_cache.
+    encoder_fallback, encoder_sessions, encoder_frames, segments, segments_from_cache,
+    segments_from_shared.
     """
 
     job_id: str

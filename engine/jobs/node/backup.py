@@ -11,6 +11,7 @@ same ids. Publications are read after the ledger: those of every job that it cal
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -305,12 +306,14 @@ def restore_backup(config: Config, source: Path) -> BackupSummary:
 def _extract(source: Path, target: Path) -> _Index:
     """Write the members of an archive that its index names into a folder, durably, and return the index."""
     try:
-        with tarfile.open(source, "r:gz") as archive:
+        with gzip.open(source) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
             members = iter(archive)
             index = _read_index(archive, next(members, None), source)
             found = {member.name for member in _extracted(archive, members, index, target, source)}
+            while unpacked.read(READ_BYTES):  # to its end, where gzip's checksum covers what tar left out
+                pass
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, OSError) and not isinstance(error, tarfile.TarError | EOFError):
+        if isinstance(error, OSError) and not isinstance(error, tarfile.TarError | gzip.BadGzipFile):
             is_missing = isinstance(error, FileNotFoundError) and error.filename == str(source)
             if not is_missing and error.errno is not None:
                 raise

@@ -79,6 +79,7 @@ class Monitor:
             encoder_frames=result.get("encoder_frames"),
             segments=result.get("segments", 0),
             segments_from_cache=result.get("segments_from_cache", 0),
+            segments_from_shared=result.get("segments_from_shared", 0),
         )
 
     def update(self, node: RunningNode, server: ServerProcess, web: WebProcess | None = None) -> None:

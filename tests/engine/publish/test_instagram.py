@@ -26,7 +26,7 @@ from tests.support.instagram_fake import (
     InstagramFake,
 )
 from tests.support.instagram_setup import CONTENT, S, connected, full_post, published, quick
-from tests.support.kill_points import killed_before_line
+from tests.support.kill_points import kill_points, killed_before_line
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.net.client import ServiceAnswer
@@ -42,7 +42,6 @@ from video_pipeline.engine.publish.specs import check_specs, rules_for
 from video_pipeline.engine.story.publish import PublishSpec
 
 MODULES = "video_pipeline.engine.publish"
-STRIDE = 10
 
 
 @pytest.fixture
@@ -307,8 +306,8 @@ def test_a_process_killed_before_any_line_publishes_one_post_on_the_fake(
     records = Publications(tmp_path / "ready.sqlite3")
     records.add(post, platform="instagram", account="default")
     records.close()
-    point, states = 1 + int(time.time()) % STRIDE, set()
-    print(f"every {STRIDE}. line, from line {point} on")
+    point, stride = kill_points(17)
+    states = set()
     while True:
         file = tmp_path / f"publications{point}.sqlite3"
         shutil.copy(tmp_path / "ready.sqlite3", file)
@@ -340,9 +339,9 @@ def test_a_process_killed_before_any_line_publishes_one_post_on_the_fake(
         assert media.content == CONTENT
         if not was_killed:
             break
-        point += STRIDE
+        point += stride
     assert point > 600, "the program of a publication became shorter than this test believes"
-    assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED}
+    assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED} or stride > 10
     assert fake.problems == []
 
 

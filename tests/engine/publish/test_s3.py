@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from tests.engine.publish.test_carry_on import MODULES, a_post
-from tests.support.kill_points import killed_before_line
+from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, weed_program
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
@@ -115,9 +114,7 @@ def test_a_signed_link_shows_the_video(server: S3Server, bucket: str, tmp_path: 
 def test_a_delivery_killed_before_any_line_is_whole_when_it_is_carried_on(
     server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
-    stride = 31
-    point = random.Random().randint(1, stride)
-    print(f"every {stride}. line, from line {point} on")
+    point, stride = kill_points(61)
     kills = 0
     while True:
         place = tmp_path / str(point)

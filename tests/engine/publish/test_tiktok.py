@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine.publish.test_carry_on import a_post
-from tests.support.kill_points import killed_before_line
+from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.tiktok_fake import CREATOR, DIRECT, INBOX, TiktokFake
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, ServiceError
@@ -32,7 +32,6 @@ from video_pipeline.engine.publish.tiktok_upload import chunk_plan, chunk_span, 
 from video_pipeline.engine.story.publish import PublishSpec
 
 MODULES = "video_pipeline.engine.publish"
-STRIDE = 10
 S = PublicationState
 SMALL = 10_000
 """What counts as a megabyte here, so that chunks are of 100 KB."""
@@ -416,10 +415,10 @@ def test_a_process_killed_before_any_line_publishes_one_video_on_the_fake(
     ready.close()
     fake.vendor.processing = 0
     base = time.time()
-    point, ended, states = 1 + int(base) % STRIDE, set(), set()
-    print(f"every {STRIDE}. line, from line {point} on, in turn for each mode")
+    point, stride = kill_points(17)
+    ended, states = set(), set()
     while len(ended) < 2:
-        mode = ("inbox", "direct")[point // STRIDE % 2]
+        mode = ("inbox", "direct")[point // stride % 2]
         file = tmp_path / f"publications{point}.sqlite3"
         shutil.copy(tmp_path / "ready.sqlite3", file)
         fake.vendor.drafts.clear()
@@ -449,7 +448,7 @@ def test_a_process_killed_before_any_line_publishes_one_video_on_the_fake(
         (draft,) = fake.vendor.posts
         assert bytes(draft.held) == CONTENT, f"killed before line {point}"
         ended |= set() if was_killed else {mode}
-        point += STRIDE
+        point += stride
     assert point > 300, "the program of a publication became shorter than this test believes"
-    assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED}
+    assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED} or stride > 10
     assert fake.problems == []

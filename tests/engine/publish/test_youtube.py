@@ -22,7 +22,7 @@ import pytest
 
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.discovery import discovery_document
-from tests.support.kill_points import killed_before_line
+from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.youtube_fake import UNIT, YoutubeFake
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, ServiceError
@@ -42,7 +42,6 @@ from video_pipeline.engine.publish.youtube_errors import seconds_to_quota
 from video_pipeline.engine.story.publish import PublishSpec
 
 MODULES = "video_pipeline.engine.publish"
-STRIDE = 10
 S = PublicationState
 CONTENT = bytes(range(256)) * (UNIT // 256 * 2) + b"the last chunk"
 
@@ -466,8 +465,8 @@ def test_a_process_killed_before_any_line_publishes_one_video_on_the_fake(
     records = Publications(tmp_path / "ready.sqlite3")
     records.add(post, platform="youtube", account="default")
     records.close()
-    point, states = 1 + int(time.time()) % STRIDE, set()
-    print(f"every {STRIDE}. line, from line {point} on")
+    point, stride = kill_points(17)
+    states = set()
     while True:
         file = tmp_path / f"publications{point}.sqlite3"
         shutil.copy(tmp_path / "ready.sqlite3", file)
@@ -491,7 +490,7 @@ def test_a_process_killed_before_any_line_publishes_one_video_on_the_fake(
         assert len(video.captions) == 1, f"killed before line {point}"
         if not was_killed:
             break
-        point += STRIDE
+        point += stride
     assert point > 300, "the program of a publication became shorter than this test believes"
-    assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED}
+    assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED} or stride > 10
     assert fake.problems == []

@@ -28,6 +28,7 @@ class Metrics:
         encoder_frames: Mapping[str, Any] | None = None,
         segments: int = 0,
         segments_from_cache: int = 0,
+        segments_from_shared: int = 0,
     ) -> None:
         """Count the end of an attempt, `seconds` after its start; `stages`: seconds per stage if it completed."""
 

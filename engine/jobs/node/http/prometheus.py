@@ -228,6 +228,7 @@ class PrometheusMetrics(Metrics):
         encoder_frames: Mapping[str, Any] | None = None,
         segments: int = 0,
         segments_from_cache: int = 0,
+        segments_from_shared: int = 0,
     ) -> None:
         """Count an ended attempt."""
         self._active.dec()
@@ -254,7 +255,8 @@ class PrometheusMetrics(Metrics):
         if encoder_frames:
             self._frames_in.labels("gpu").inc(encoder_frames["segments_in_gpu_memory"])
             self._frames_in.labels("host").inc(encoder_frames["segments_in_host_memory"])
-        self._segments.labels("cache").inc(segments_from_cache)
+        self._segments.labels("cache").inc(max(0, segments_from_cache - segments_from_shared))
+        self._segments.labels("shared").inc(segments_from_shared)
         self._segments.labels("drawn").inc(max(0, segments - segments_from_cache))
 
     def queue(self, depths: Mapping[str, int]) -> None:

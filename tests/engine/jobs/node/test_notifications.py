@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -18,7 +17,7 @@ import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended, wait_until
-from tests.support.kill_points import killed_before_line
+from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.ledgers import claim, publish
 from tests.support.ledgers import submit as submit_row
 from tests.support.receiver import SECRET, Receiver, receiver
@@ -161,7 +160,7 @@ def a_ledger(config: Config) -> Ledger:
 
 @pytest.mark.parametrize(
     ("modules", "stride", "least"),
-    [("video_pipeline.engine.notify", 9, 200), ("video_pipeline.engine.jobs.node.collect", 3, 40)],
+    [("video_pipeline.engine.notify", 17, 200), ("video_pipeline.engine.jobs.node.collect", 5, 40)],
 )
 def test_a_process_killed_before_any_line_loses_no_event_and_changes_no_id(
     tmp_path: Path, shop: Receiver, modules: str, stride: int, least: int
@@ -175,8 +174,7 @@ def test_a_process_killed_before_any_line_loses_no_event_and_changes_no_id(
         jobs = [submit_row(ledger, f"story{number}") for number in range(3)]
         for _ in jobs:
             publish(ledger, claim(ledger), video_path="x.mp4")
-    point = random.Random().randint(1, stride)
-    print(f"every {stride}. line, from line {point} on")
+    point, stride = kill_points(stride)
     whole: set[str] = set()
     while True:
         folder = tmp_path / f"at{point}"

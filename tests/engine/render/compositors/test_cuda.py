@@ -267,7 +267,7 @@ def test_a_card_that_is_lost_or_hangs_leaves_the_rest_of_each_range_to_another_a
         shown = f"{outcome}\n{done.stderr[-2000:]}"
         assert outcome["wrong"] == 0, shown
         assert outcome["lost"] == outcome["cards"], shown
-        assert outcome["seconds"] < 8, shown
+        assert outcome["seconds"] < 12, shown
 
 
 def test_auto_goes_on_with_the_processor_where_the_only_card_hangs_and_the_manifest_says_so(
