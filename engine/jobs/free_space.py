@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -64,6 +65,20 @@ class FreeSpace:
             if not free_inodes(folder):
                 return f"{name}: no inode is free; delete files of its file system"
         return ""
+
+
+def free_by_folder(config: Config) -> dict[str, int]:
+    """Return the free bytes of the file systems of a node's folders (state, output, temp); a missing folder is left out."""
+    folders = {
+        "state": config.state_dir(),
+        "output": config.storage.output_path.absolute(),
+        "temp": config.storage.temp_path or Path(tempfile.gettempdir()),
+    }
+    found = {}
+    for name, folder in folders.items():
+        with contextlib.suppress(OSError):  # not created yet, or gone: `FreeSpace` says what is wrong
+            found[name] = free_bytes(folder)
+    return found
 
 
 def free_bytes(folder: Path) -> int:

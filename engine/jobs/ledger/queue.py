@@ -78,6 +78,14 @@ class LedgerQueue:
         known = {PRIORITIES[rank]: n for rank, n in rows if rank in (0, 1, 2)}
         return dict.fromkeys(PRIORITIES, 0) | known
 
+    def head_seconds(self) -> float:
+        """Return the seconds since the next job could begin for the first time, 0 if no job is ready."""
+        rows = self._file.rows(
+            "SELECT max(created_at, coalesce(scheduled_for, 0)) FROM jobs INDEXED BY jobs_ready "
+            "WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL ORDER BY order_key LIMIT 1"
+        )
+        return max(0.0, self._clock.wall() - float(rows[0][0])) if rows else 0.0
+
     def promote_due(self) -> float | None:
         """Make due jobs ready; return the seconds until the next is due, or None if no job waits.
 

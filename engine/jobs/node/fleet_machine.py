@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import select
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
@@ -18,6 +19,9 @@ from video_pipeline.engine.jobs.dispatch.machine_place import write_place
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.logs import set_up_logging
 from video_pipeline.engine.jobs.node.fleet_ray import supervised_ray
+from video_pipeline.engine.jobs.node.http.metrics import Metrics
+from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
+from video_pipeline.engine.jobs.node.monitor import open_metrics
 from video_pipeline.engine.jobs.node.running_node import NodeLock
 from video_pipeline.engine.jobs.node.stop_signals import StopSignals
 
@@ -49,25 +53,48 @@ def work(config: Config, *, as_json: bool = False) -> int:
             write_place(folders.state, config)
             guard = Guard(folders.state)
             opened.callback(guard.close)
+            health, metrics = Health(), open_metrics()
+            if config.node.http_bind:
+                opened.enter_context(HealthServer(config.node.http_bind, metrics=metrics, health=health))
             ray = supervised_ray(settings, offer, head=False, state=folders.state, guard=guard)
             opened.callback(ray.close)
-            return _run(config, settings, offer, ray, guard, signals)
+            watched = _Watched(ray, guard, health, metrics)
+            return _run(config, settings, offer, watched, signals)
     finally:
         signals.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What a machine's loop looks after, and where it says how they are."""
+
+    ray: RayProcess
+    guard: Guard
+    health: Health
+    metrics: Metrics
+
+    def turn(self, *, leaving: bool = False) -> None:
+        """Look after Ray's programs and the guard for TURN_SECONDS at most; say whether the machine takes work."""
+        pipe = self.ray.descriptor
+        with suppress(OSError):
+            select.select([] if pipe is None else [pipe], [], [], TURN_SECONDS)
+        self.ray.poll()
+        if self.guard.restart_if_dead():
+            logger.warning("the guard had died; restarted it")
+        reasons = ["the machine leaves the fleet"] if leaving else []
+        if not self.ray.ready:
+            reasons.append(self.ray.trouble or "the machine is not in the fleet")
+        self.health.update(Readiness(tuple(reasons)))
+        self.metrics.ready(not reasons)
+
+
 def _run(
-    config: Config,
-    settings: FleetSettings,
-    offer: MachineOffer,
-    ray: RayProcess,
-    guard: Guard,
-    signals: StopSignals,
+    config: Config, settings: FleetSettings, offer: MachineOffer, watched: _Watched, signals: StopSignals
 ) -> int:
     """Watch Ray's programs until a signal arrives, then drain."""
-    was_ready = False
+    ray, was_ready = watched.ray, False
     while signals.count == 0:
-        _turn(ray, guard)
+        watched.turn()
         if ray.ready != was_ready:
             was_ready = ray.ready
             if was_ready:
@@ -83,15 +110,6 @@ def _run(
     ray.drain(seconds)
     until = SYSTEM_CLOCK.monotonic() + seconds
     while signals.count < 2 and ray.ready and not ray.idle and SYSTEM_CLOCK.monotonic() < until:
-        _turn(ray, guard)
+        watched.turn(leaving=True)
     logger.info("this machine has left the fleet%s", "" if ray.idle else "; what ran is handed back")
     return 143 if signals.count > 1 else 0
-
-
-def _turn(ray: RayProcess, guard: Guard) -> None:
-    pipe = ray.descriptor
-    with suppress(OSError):
-        select.select([] if pipe is None else [pipe], [], [], TURN_SECONDS)
-    ray.poll()
-    if guard.restart_if_dead():
-        logger.warning("the guard had died; restarted it")

@@ -10,6 +10,7 @@ from typing import Self
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.free_space import free_by_folder
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.cache_check import CacheCheck
@@ -31,7 +32,7 @@ class Monitor:
     """
 
     def __init__(self, config: Config, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._clock = clock
+        self._config, self._clock = config, clock
         self._count_at = 0.0
         self._node: RunningNode | None = None
         self.metrics = open_metrics()
@@ -116,11 +117,13 @@ class Monitor:
         self.metrics.publications(node.publications.counts())
         self.metrics.notifications(node.notifications.numbers())
         self.metrics.deleted(videos=node.retention.deleted_videos, size=node.retention.deleted_bytes)
+        self.metrics.free_space(free_by_folder(self._config))
         self.metrics.server_counters(server.counters)
         if web is not None:
             self.metrics.web_starts(web.restarts + 1)
             self.metrics.web_counters(web.counters)
         with contextlib.suppress(LedgerError):  # reported by `trouble`
+            self.metrics.queue_head(node.ledger.queue.head_seconds())
             self.metrics.queue({str(key): n for key, n in node.ledger.queue.length_by_priority().items()})
 
 

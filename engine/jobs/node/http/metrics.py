@@ -35,6 +35,12 @@ class Metrics:
     def queue(self, depths: Mapping[str, int]) -> None:
         """Set the number of queued jobs per priority."""
 
+    def queue_head(self, seconds: float) -> None:
+        """Set the seconds that the next job has waited since it could begin."""
+
+    def free_space(self, free: Mapping[str, int]) -> None:
+        """Set the free bytes of the disks of the node's folders."""
+
     def slots(self, *, total: int, warm: int) -> None:
         """Set the number of slots, total and warm."""
 

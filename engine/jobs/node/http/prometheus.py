@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -22,6 +22,8 @@ WAIT_BUCKETS = (0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 ERROR_TYPES_MAX = 64
 """Most error types with a label value of their own; others are counted as `other`."""
+LOST_ERRORS = ("WorkerLost", "WorkerKilled", "MachineLost", "BridgeLost")
+"""The error types of attempts that ended with their worker or machine."""
 
 GAUGES = frozenset({"connections_open", "writes_waiting"})
 """The server's numbers that can also fall."""
@@ -103,6 +105,17 @@ class PrometheusMetrics(Metrics):
             registry=registry,
         )
         self._queue = Gauge("video_pipeline_queued_jobs", "Queued jobs.", ["priority"], registry=registry)
+        self._queue_head = Gauge(
+            "video_pipeline_queue_head_seconds",
+            "Seconds since the next job of the queue could begin for the first time; 0 if none is ready.",
+            registry=registry,
+        )
+        self._free = Gauge(
+            "video_pipeline_free_bytes",
+            "Free bytes of the disks of the node's folders.",
+            ["folder"],
+            registry=registry,
+        )
         self._slots = Gauge("video_pipeline_slots", "Jobs that can be rendered at once.", registry=registry)
         self._warm = Gauge("video_pipeline_slots_warm", "Slots whose worker is warm.", registry=registry)
         self._worker_starts = _Total(
@@ -183,6 +196,15 @@ class PrometheusMetrics(Metrics):
         Info("video_pipeline", "This engine.", registry=registry).info({"version": __version__})
         registry.register(_GpuCollector())
         self._slots.set(slots)
+        # From 0 on, so that the first event is an increase.
+        for outcome in get_args(Outcome):
+            self._attempts.labels(outcome)
+        for error_type in LOST_ERRORS:
+            self._errors.labels(error_type)
+        for kind in ("refused", "machine"):
+            self._fallbacks.labels(kind)
+        for source in ("drawn", "cache"):
+            self._segments.labels(source)
         for priority in PRIORITIES:
             self._queue.labels(priority)
             self._wait.labels(priority)
@@ -241,6 +263,15 @@ class PrometheusMetrics(Metrics):
         """Set the number of queued jobs per priority."""
         for priority, depth in depths.items():
             self._queue.labels(priority).set(depth)
+
+    def queue_head(self, seconds: float) -> None:
+        """Set the seconds that the next job has waited."""
+        self._queue_head.set(seconds)
+
+    def free_space(self, free: Mapping[str, int]) -> None:
+        """Set the free bytes by folder."""
+        for folder, size in free.items():
+            self._free.labels(folder).set(size)
 
     def slots(self, *, total: int, warm: int) -> None:
         """Set the number of slots, total and warm."""
