@@ -55,8 +55,7 @@ from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.music import MusicMood, effects_of
-from video_pipeline.engine.common.open_store import open_store
-from video_pipeline.engine.common.shared_cache import SharedCache
+from video_pipeline.engine.common.open_store import open_shared_cache
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import (
@@ -339,21 +338,20 @@ def open_asset_cache(config: Config, *, required: bool = True) -> ContentCache:
     free = 0 if required else int(config.node.min_free_mb * 1e6)
     try:
         cache = open_cache(config.cache_dir(), max_bytes=max_bytes, keep_free_bytes=free)
-        return replace(cache, shared=_shared_cache(config))
+        return replace(
+            cache, shared=open_shared_cache(config.fleet.store, endpoint=config.fleet.store_endpoint)
+        )
     except ConfigError as error:
         if required and config.storage.cache_path is not None:
             raise
         folder = Path(tempfile.mkdtemp(prefix="video-pipeline-cache-", dir=config.storage.temp_path))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         logger.warning("%s; nothing is cached beyond this run", error)
-        return ContentCache(folder, max_bytes, shared=_shared_cache(config))
-
-
-def _shared_cache(config: Config) -> SharedCache | None:
-    """Return the cache that machines share, None if the configuration names none."""
-    if config.fleet.store is None:
-        return None
-    return SharedCache(open_store(config.fleet.store, endpoint=config.fleet.store_endpoint))
+        return ContentCache(
+            folder,
+            max_bytes,
+            shared=open_shared_cache(config.fleet.store, endpoint=config.fleet.store_endpoint),
+        )
 
 
 @contextmanager

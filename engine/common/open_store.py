@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from video_pipeline.engine.common.object_store import FolderStore, ObjectStore
+from video_pipeline.engine.common.shared_cache import SharedCache
 from video_pipeline.engine.errors import ConfigError
 
 _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
@@ -32,6 +33,11 @@ def open_store(place: str, *, endpoint: str | None = None) -> ObjectStore:
     if not folder.is_absolute():
         raise ConfigError(f"fleet.store: got {place!r}; allowed: {ALLOWED}")
     return FolderStore(folder)
+
+
+def open_shared_cache(place: str | None, *, endpoint: str | None = None) -> SharedCache | None:
+    """Return the cache that machines share at a place, None if there is no place; errors as in open_store."""
+    return None if place is None else SharedCache(open_store(place, endpoint=endpoint))
 
 
 def try_store(store: ObjectStore) -> str | None:
