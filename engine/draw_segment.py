@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from video_pipeline.engine.assets.generate import open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.common.object_store import ObjectStore
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
+from video_pipeline.engine.assets.cache_folder import open_asset_cache, scratch_folder
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.assets.sound import probe_sound
 from video_pipeline.engine.common.arguments import (

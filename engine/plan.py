@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.assets.first_scenes import FirstScenes
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.grade import prepare_grade
 from video_pipeline.engine.assets.lexicon_use import lexicon_warnings
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
+from video_pipeline.engine.assets.cache_folder import open_asset_cache, scratch_folder
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError

@@ -11,8 +11,9 @@ from typing import Any
 import av
 
 from video_pipeline.engine.api.configuration import AnyConfig, load_any
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import title_fonts
 from video_pipeline.engine.common.arguments import (

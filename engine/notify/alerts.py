@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from video_pipeline.engine.notify.outbox import NewNote, Note, Outbox, storable
+from video_pipeline.engine.notify.outbox import NewNote, Note, Outbox, without_surrogates
 
 RAISED: Final = "alert.raised"
 RECOVERED: Final = "alert.recovered"
@@ -78,7 +78,7 @@ class AlertBook:
 
     def happened(self, cause: str, detail: str, db: sqlite3.Connection) -> None:
         """Tell of something that happens again and again, such as a failed job."""
-        now, cause = self._outbox.clock(), storable(cause)
+        now, cause = self._outbox.clock(), without_surrogates(cause)
         found = db.execute("SELECT told_at, suppressed FROM causes WHERE cause = ?", (cause,)).fetchone()
         if found is not None and 0 <= now - found["told_at"] < self._repeat_after:
             db.execute("UPDATE causes SET active = 1, suppressed = suppressed + 1 WHERE cause = ?", (cause,))
@@ -116,7 +116,7 @@ class AlertBook:
 
     def stands(self, prefix: str, causes: Mapping[str, str], db: sqlite3.Connection) -> None:
         """Tell what has changed among the causes that begin with `prefix`: `causes` are those of now, with details."""
-        causes = {storable(cause): detail for cause, detail in causes.items()}
+        causes = {without_surrogates(cause): detail for cause, detail in causes.items()}
         active = self.active(prefix, db)
         for cause, detail in causes.items():
             if cause not in active or self._is_untold(cause, db):

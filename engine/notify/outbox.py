@@ -198,7 +198,17 @@ class Outbox:
             # Not before an earlier one of its subject.
             "SELECT ?1, ?2, ?3, ?4, ?5, max(?6, coalesce(max(due_at), 0)), ?6, ?6, ?6 FROM notes "
             "WHERE state = 'waiting' AND target = ?2 AND subject = ?4",
-            [(n.message_id, n.target, n.type, storable(n.subject), storable(n.body), now) for n in notes],
+            [
+                (
+                    n.message_id,
+                    n.target,
+                    n.type,
+                    without_surrogates(n.subject),
+                    without_surrogates(n.body),
+                    now,
+                )
+                for n in notes
+            ],
         )
 
     # ---- what is delivered
@@ -249,7 +259,7 @@ class Outbox:
                 "body = coalesce(?, body), updated_at = ? WHERE number = ? AND state = 'waiting'",
                 (
                     "dead" if due_at is None else "waiting",
-                    storable(error),
+                    without_surrogates(error),
                     due_at,
                     left,
                     self.clock(),
@@ -330,7 +340,7 @@ class Outbox:
         return [Note(**dict(row)) for row in self.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)]
 
 
-def storable(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Return a text without halves of surrogate pairs, which come from names of files and cannot be stored or sent."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
+from video_pipeline.engine.assets.cache_folder import open_asset_cache, scratch_folder
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram

@@ -24,7 +24,7 @@ from benchmarks.check import (
     verdict_table,
 )
 from tests.support.tuning_runs import CLIPS, GUIDE, grid, make_run
-from video_pipeline.engine.assets.generate import open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.profiles import Profile

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.cuda_frames import noisy
-from video_pipeline.engine.assets.generate import open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.draw_segment import PlanDrawer, draw_segment

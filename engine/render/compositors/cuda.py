@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, Self
 
-from video_pipeline.engine.assets.generate import open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import RenderingError, UnavailableError

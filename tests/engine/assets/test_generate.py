@@ -17,7 +17,8 @@ from PIL import Image
 from tests.support.paths import EXAMPLES, GUIDE_CONFIG
 from tests.support.video import run_ffmpeg
 from video_pipeline.engine.api.stages import AssetGenerator
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, StoryError, TTSError

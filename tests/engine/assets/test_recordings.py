@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.support.sounds import Sound, noise, write_wav
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.assets.recordings import SPEECH_LEVEL_DB
 from video_pipeline.engine.compose import compose

@@ -12,7 +12,8 @@ import pytest
 from tests.engine.assets.test_generate import settings
 from tests.support.loudness import loudness_of
 from tests.support.sounds import tone, write_wav
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.compose import compose
 from video_pipeline.engine.config import load_config

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.tuning_runs import make_run
-from video_pipeline.engine.assets.generate import open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.tuning.records import RunData

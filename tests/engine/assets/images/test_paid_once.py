@@ -18,7 +18,8 @@ from tests.support.picture_setup import PICTURE_ENVIRONMENT, image_services, set
 from tests.support.picture_vendors import PICTURE_KEY, PICTURE_VENDORS, STOCK
 from tests.support.samples import picture
 from tests.support.service_fakes import ServiceFake, service_fake
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.config import load_config

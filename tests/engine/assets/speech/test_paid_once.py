@@ -20,7 +20,8 @@ from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.sounds import noise, write_wav
 from tests.support.speech_setup import ENVIRONMENT, SECRETS, endpoint_keys, set_environment
 from tests.support.speech_vendors import VENDORS
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.assets.speech.service import check_wav
 from video_pipeline.engine.config import load_config
