@@ -8,6 +8,7 @@ The programs of the images' build, run by the base's own Python:
 
 from __future__ import annotations
 
+import csv
 import email
 import json
 import platform
@@ -19,17 +20,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-NAMES = ("licen", "copying", "notice", "authors", "copyright")
+NAMES = ("licen", "copying", "notice", "authors", "copyright", "thirdparty")
 """How the names of licence files begin, in lower case; `licen` is both spellings."""
+
+CODE = (".py", ".pyc", ".pyi", ".so", ".json")
 
 
 def licence_files(information: Path) -> list[Path]:
-    """Return the licence files in a package's .dist-info folder."""
-    files = [path for path in sorted(information.rglob("*")) if path.is_file()]
+    """Return the licence files that a package's .dist-info folder says it has installed."""
+    rows = csv.reader((information / "RECORD").read_text(encoding="utf-8").splitlines())
+    files = [information.parent / row[0] for row in rows if row and not row[0].startswith(("/", ".."))]
     return [
         path
-        for path in files
-        if "licenses" in path.relative_to(information).parts[:-1] or path.name.lower().startswith(NAMES)
+        for path in sorted(files)
+        if path.suffix not in CODE
+        and (path.name.lower().startswith(NAMES) or f"{information.name}/licenses/" in path.as_posix())
+        and path.is_file()
     ]
 
 
@@ -39,7 +45,7 @@ def copy_licences(environment: Path, folder: Path) -> list[str]:
     Writes FOLDER/licences.txt: name, version, licence and number of files of each. Returns the packages that bring
     neither a file nor a word about their licence. Raises FileNotFoundError if there is no package.
     """
-    found = sorted(environment.glob("lib*/python3*/site-packages/*.dist-info"))
+    found = sorted(environment.glob("lib/python3*/site-packages/*.dist-info"))
     if not found:
         raise FileNotFoundError(f"{environment}: no packages are installed there")
     lines, silent = [], []
@@ -53,7 +59,7 @@ def copy_licences(environment: Path, folder: Path) -> list[str]:
         words = data["License-Expression"] or ", ".join(classifiers) or (short[0] if short else "")
         files = licence_files(information)
         for path in files:
-            target = folder / "licences" / f"{name}-{version}" / path.relative_to(information)
+            target = folder / "licences" / f"{name}-{version}" / path.relative_to(information.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         if not files and not words:

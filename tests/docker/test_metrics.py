@@ -107,7 +107,7 @@ def scraped(
         with NodeClient(str(node.config.node.bind)) as client:
             client.stats()
             with pytest.raises(PipelineError):
-                client.status("job-0123456789abcdef")
+                client.submit(wrong)
         httpx.get(f"http://127.0.0.1:{web}/v1/jobs")
         for name in ("video_pipeline_publications", "video_pipeline_frontend_errors_total"):
             wait_until(lambda name=name: prometheus.series(name), what=name)
