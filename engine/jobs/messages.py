@@ -342,7 +342,7 @@ class EventView(Message):
     attempt: int
     details: dict[str, Any] = Field(
         default={},
-        description="stage, percent, fps and eta_seconds of progress; error_type, error_message, retry_in.",
+        description="stage, percent, fps and eta_seconds of progress; error_type, error_message, retry_in; priority.",
     )
 
 

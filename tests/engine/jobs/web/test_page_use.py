@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import CONTRAST, NAMELESS, needs_chromium, page_of
 from tests.support.ledgers import submit
 from tests.support.page_setup import failed_job, machine, opened, unknown_publication
+from tests.support.paths import ROOT
 from tests.support.web import WebNode
 from video_pipeline.engine.jobs.machines import write_machines
 
@@ -93,3 +95,12 @@ def test_the_keyboard_reaches_everything_and_is_not_trapped(page_node: WebNode, 
     assert "machines" not in page.url
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_hidden()
+
+
+def test_the_document_lists_the_keys_of_the_page(page_node: WebNode, page: Page) -> None:
+    opened(page, page_node)
+    page.keyboard.press("?")
+    listed = page.locator("#help-keys kbd").all_text_contents()
+    text = (ROOT / "docs/page.md").read_text(encoding="utf-8").partition("## Keys")[2]
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert [key for row in rows for key in re.findall(r"`([^`]+)`", row.split("|")[1])] == listed
