@@ -232,10 +232,8 @@ class RayDispatcher:
                 self._poll(slot, now)
             if slot.lease.has_ended(now) and slot.phase not in ("placing", "lost"):
                 self._lose(slot, f"it did not answer for {self._lease:g} s")
-            # By then Ray has also told whether the whole machine was lost.
-            if slot.phase == "lost" and (
-                slot.running is None or (slot.lease.has_ended(now) and now >= slot.lost_at + LOST_SECONDS)
-            ):
+            known = now >= slot.lost_at + LOST_SECONDS  # Ray has told whether the whole machine was lost
+            if slot.phase == "lost" and (slot.running is None or (slot.lease.has_ended(now) and known)):
                 self._remove(slot)
 
     def _note_renders(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleets import LEASE, TestFleet, fleet
+from tests.support.rendering_fleet import LEASE, TestFleet, fleet
 from tests.support.jobs import long_story, node_config, submit, tiny_story, turn_until_ended
 from tests.support.namespaces import NamespacedMachine
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
