@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.report import markdown_table
-from tests.support.fleets import TestFleet, fleet
+from tests.support.rendering_fleet import TestFleet, fleet
 from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 

@@ -1,157 +1,105 @@
-"""A fleet of namespaces: a server and machines, each with the real programs of the command line."""
+"""A fleet of machines that are network namespaces: a server and machines that join it, as their commands run them."""
 
 from __future__ import annotations
 
-import re
+import json
+import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.support.audit import assert_sound
-from tests.support.jobs import job_of, node_settings, submit
-from tests.support.namespaces import NamespacedMachine, NamespacedNetwork, Program, network
-from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.jobs.folders import Folders
-from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.model import Job
+from tests.support.namespaces import NamespacedMachine, NamespacedNetwork, Program
 
-START_SECONDS = 300.0
-"""Ray takes ten seconds to start on idle cores, and minutes on busy ones."""
+READY_SECONDS = 180.0
+"""Ray takes seconds to start on a machine that is free, and minutes on one that is not."""
 
-JOB_SECONDS = 180.0
-LEASE = 4.0
+STOP_SECONDS = 60.0
 
 
-class TestFleet:
-    """A server `door` and machines that render. Folders below `shared` are the same on all."""
+class NamespaceFleet:
+    """A network whose first machine is the server."""
 
-    __test__ = False
+    def __init__(self, net: NamespacedNetwork) -> None:
+        self.net = net
+        self.server = net.machine()
+        self.address = f"{self.server.address}:6379"
 
-    def __init__(self, net: NamespacedNetwork, folder: Path, fleet: Mapping[str, Any]) -> None:
-        self._net, self.shared, self._keys = net, folder / "shared", dict(fleet)
-        for each in (self.shared, self.shared / "store"):
-            each.mkdir()
-        self.door = net.machine(shared=[self.shared])
-        self.machines: list[NamespacedMachine] = []
-        self.programs: dict[str, Program] = {}
-        self.acknowledged: list[str] = []
-        settings, self._door_file = self._configure(self.door)
-        self.config: Config = load_config(settings, environ=False)
-        self.folders = Folders.of(self.config)
-        self.serve()
-        self.wait_until((self.folders.state / "fleet" / "token").exists, "a token")
-        (self.shared / "token").write_bytes((self.folders.state / "fleet" / "token").read_bytes())
-        (self.shared / "token").chmod(0o600)
-        self.ledger = Ledger(self.folders.ledger)
+    def write_config(self, machine: NamespacedMachine, sections: Mapping[str, Any] | None = None) -> str:
+        """Write a machine's configuration; return its path in the machine. `sections` override it, key by key."""
+        config: dict[str, dict[str, Any]] = {
+            "node": {"state_path": "/tmp/state", "bind": "ipc:///tmp/node", "http_bind": None},
+            "storage": {"output_path": "/tmp/out", "cache_path": "/tmp/cache"},
+            "processing": {"max_concurrent_jobs": 1},
+            "fleet": {"bind": machine.address, "address": self.address},
+        }
+        for section, keys in (sections or {}).items():
+            config.setdefault(section, {}).update(keys)
+        (machine.tmp / "node.yaml").write_text(yaml.safe_dump({"video_pipeline": config}), encoding="utf-8")
+        return "/tmp/node.yaml"
 
-    def serve(self) -> None:
-        """Start the server."""
-        self.programs["door"] = self._start(self.door, "serve", "--fleet", "--config", self._door_file)
+    def serve(
+        self, sections: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None
+    ) -> Program:
+        """Start the server; return it when it is ready."""
+        config = self.write_config(self.server, sections)
+        command = (sys.executable, "-m", "video_pipeline", "serve", "--fleet", "--config", config)
+        program = self.server.start(*command, environ=environ)
+        program.wait_for("the node is ready", READY_SECONDS)
+        return program
 
-    def add(self) -> NamespacedMachine:
-        """Add a machine of one slot, and let it join."""
-        machine = self._net.machine(shared=[self.shared])
-        self.machines.append(machine)
-        self.join(machine)
-        return machine
+    def give_token(self, machine: NamespacedMachine) -> None:
+        """Copy the server's token to a machine."""
+        token = machine.tmp / "state" / "fleet" / "token"
+        token.parent.mkdir(parents=True, exist_ok=True)
+        token.parent.parent.chmod(0o700)
+        token.write_text((self.server.tmp / "state" / "fleet" / "token").read_text())
+        token.chmod(0o600)
 
-    def join(self, machine: NamespacedMachine) -> None:
-        """Let a machine join, which has no program or whose programs were killed."""
-        _, file = self._configure(machine, token_path=str(self.shared / "token"))
-        self.programs[machine.name] = self._start(
-            machine, "worker", "--join", f"{self.door.address}:6379", "--config", file
+    def join(
+        self,
+        machine: NamespacedMachine,
+        sections: Mapping[str, Any] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        ready: bool = True,
+    ) -> Program:
+        """Start `worker --join` on a machine; with `ready`, return it when it is in the fleet."""
+        config = self.write_config(machine, sections)
+        command = (
+            sys.executable,
+            "-m",
+            "video_pipeline",
+            "worker",
+            "--join",
+            self.address,
+            "--config",
+            config,
         )
+        program = machine.start(*command, environ=environ)
+        if ready:
+            program.wait_for("this machine is in the fleet", READY_SECONDS)
+        return program
 
-    def wait_for_slots(self, count: int) -> None:
-        """Wait until the server has said so many times, since it was started, that a slot is ready."""
-        self.wait_until(lambda: self.ready_slots() >= count, f"{count} slots", seconds=START_SECONDS)
-
-    def ready_slots(self) -> int:
-        """Return how many times the server has said that a slot is ready."""
-        return len(re.findall(r"a slot on m\d+ is ready", self.programs["door"].output()))
-
-    def submit(self, story: Mapping[str, Any], **values: Any) -> str:
-        """Queue a job and return its id."""
-        job_id = submit(self.ledger, story, **values)
-        self.acknowledged.append(job_id)
-        return job_id
-
-    def machine_of(self, job_id: str) -> NamespacedMachine:
-        """Wait until frames of a job are drawn, and return the machine that does it."""
-        self.wait_until(lambda: (self.job(job_id).percent or 0) > 17, "frames of a job")
-        for machine in self.machines:
-            if machine.is_on and any(machine.tmp.rglob(f"{job_id}.*/attempt.json")):
-                return machine
-        raise AssertionError(f"no machine has {job_id}")
-
-    def job(self, job_id: str) -> Job:
-        """Return a job."""
-        return job_of(self.ledger, job_id)
-
-    def finished(self, job_id: str) -> Job:
-        """Wait for the end of a job and return it."""
-        self.wait_until(lambda: self.job(job_id).status.is_terminal, f"the end of {job_id}")
-        return self.job(job_id)
-
-    def wait_until(
-        self, condition: Callable[[], object], what: str, *, seconds: float = JOB_SECONDS
-    ) -> float:
-        """Wait until a condition holds; return the seconds it took, or fail with what all programs wrote."""
-        began = time.monotonic()
-        while not condition():
-            assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}\n{self.told()}"
-            time.sleep(0.05)
-        return time.monotonic() - began
-
-    def told(self) -> str:
-        """Return the end of what every program has written."""
-        return "\n".join(f"== {name}\n{each.output()[-3000:]}" for name, each in self.programs.items())
-
-    def audit(self) -> None:
-        """Assert that each job has one end and one output, and that nothing of them is left, in the storage neither."""
-        assert_sound(self.folders, self.acknowledged, running=self.door.pids(), settle=20)
-        left = list((self.shared / "store" / "staged").rglob("0*"))
-        assert not left, left
-
-    def _configure(self, machine: NamespacedMachine, **fleet: Any) -> tuple[dict[str, Any], Path]:
-        folder = self.shared / "door" if machine is self.door else Path("/tmp/vp")
-        settings = node_settings(
-            folder,
-            cache=folder / "cache",
-            fleet={
-                "bind": machine.address,
-                "store": str(self.shared / "store"),
-                "lease": LEASE,
-                **self._keys,
-                **fleet,
-            },
-            node={"worker_memory_mb": 1000},
+    def status(self, machine: NamespacedMachine) -> list[dict[str, Any]]:
+        """Return the fleet's machines as `cluster status --json` has them when it runs on a machine."""
+        command = (sys.executable, "-m", "video_pipeline", "cluster", "status", "--json")
+        done = machine.run(
+            *command, "--join", self.address, "--config", "/tmp/node.yaml", seconds=READY_SECONDS
         )
-        if machine is self.door:
-            folder.mkdir(exist_ok=True)
-        file = self.shared / f"{machine.name}.yaml"
-        file.write_text(yaml.safe_dump({"video_pipeline": settings}))
-        return settings, file
-
-    @staticmethod
-    def _start(machine: NamespacedMachine, *arguments: str | Path) -> Program:
-        return machine.start(sys.executable, "-m", "video_pipeline", *arguments)
+        assert done.returncode == 0, done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)["machines"]
+        return found
 
 
-@contextmanager
-def fleet(folder: Path, *, machines: int, **keys: Any) -> Iterator[TestFleet]:
-    """Give a fleet with machines of one slot each; skip the test if there can be none."""
-    with network(folder) as net:
-        made = TestFleet(net, folder, keys)
-        try:
-            for _ in range(machines):
-                made.add()
-            made.wait_for_slots(machines)
-            yield made
-        finally:
-            made.ledger.close()
+def stop(program: Program) -> int:
+    """End a program by SIGTERM; return its exit status."""
+    program.signal(signal.SIGTERM)
+    return program.wait(STOP_SECONDS)
+
+
+def ray_logs(machine: NamespacedMachine) -> list[Path]:
+    """Return the folders of Ray's logs on a machine, seen from outside."""
+    return sorted(machine.tmp.glob("vp-*/session_2*/logs"))

@@ -50,6 +50,7 @@ POLL_GAP_SECONDS: Final = 0.1
 
 PLACED_AT_ONCE: Final = 16
 NOTE_SECONDS: Final = 1.0
+LOST_SECONDS: Final = 2.5
 CLOSE_SECONDS: Final = 10.0
 TICK_SECONDS: Final = 0.05
 
@@ -231,7 +232,8 @@ class RayDispatcher:
                 self._poll(slot, now)
             if slot.lease.has_ended(now) and slot.phase not in ("placing", "lost"):
                 self._lose(slot, f"it did not answer for {self._lease:g} s")
-            if slot.phase == "lost" and (slot.running is None or slot.lease.has_ended(now)):
+            known = now >= slot.lost_at + LOST_SECONDS  # Ray has told whether the whole machine was lost
+            if slot.phase == "lost" and (slot.running is None or (slot.lease.has_ended(now) and known)):
                 self._remove(slot)
 
     def _note_renders(self) -> None:
@@ -392,15 +394,13 @@ class RayDispatcher:
             self._report_failed(running, read_failure(message["failure"]))
 
     def _lose(self, slot: RemoteSlot | None, reason: str, *, ended: bool = False) -> None:
-        """Use a slot no longer; its attempt counts as running until its lease has ended.
-
-        `ended`: Ray says that the slot's process has ended.
-        """
+        """Use a slot no longer; its attempt runs until its lease has ended. `ended`: Ray says that its process has ended."""
         if slot is None or slot.phase == "lost":
             return
         if slot.running is not None or slot.phase != "placing":
             logger.error("a slot on %s is lost: %s", slot.machine or "a machine", reason)
         slot.phase, slot.trouble, slot.has_ended = "lost", reason, ended
+        slot.lost_at = self._clock.monotonic()
         self._send(kill=slot.number)
 
     def _remove(self, slot: RemoteSlot) -> None:

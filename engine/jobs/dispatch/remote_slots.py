@@ -103,6 +103,7 @@ class RemoteSlot:
     machine_id: str = ""
     trouble: str = ""
     has_ended: bool = False
+    lost_at: float = 0.0
     running: RemoteAttempt | None = None
     poll_at: float | None = None
     polled_at: float = 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleets import LEASE, TestFleet, fleet
+from tests.support.rendering_fleet import LEASE, TestFleet, fleet
 from tests.support.jobs import long_story, node_config, submit, tiny_story, turn_until_ended
 from tests.support.namespaces import NamespacedMachine
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
@@ -87,7 +87,7 @@ def test_what_a_stopped_machine_finishes_after_its_lease_is_refused(two: TestFle
     finally:
         machine.thaw()
     job = two.finished(job_id)
-    assert (job.status, job.fence) == (JobStatus.COMPLETED, 2), job.error_message
+    assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 2, 1), job.error_message
     two.wait_for_slots(before + 1)
     two.audit()
 
@@ -120,8 +120,8 @@ def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
 
 
 def test_a_killed_server_loses_no_acknowledged_job(two: TestFleet) -> None:
-    jobs = [two.submit(long_story(f"server {number}")) for number in range(2)]
-    jobs += [two.submit(tiny_story(f"server {number}")) for number in range(3)]
+    jobs = [two.submit(long_story(f"server-{number}")) for number in range(2)]
+    jobs += [two.submit(tiny_story(f"small-{number}")) for number in range(3)]
     two.machine_of(jobs[0])
     two.programs["door"].signal(signal.SIGKILL)
     two.wait_until(lambda: not two.door.pids(), "the end of all that the server had started")
