@@ -67,9 +67,9 @@ from video_pipeline.engine.timing import FrameRange
 
 logger = logging.getLogger(__name__)
 
-Spread = Callable[[bytes, Sequence[int], float], object]
-"""Lets other machines draw segments of a plan (`plan_data.encode_plan`), given their numbers and about how many seconds of one
-core they take; returns when all are in the shared cache, or some cannot be."""
+Spread = Callable[[Callable[[], bytes], Sequence[int], float], object]
+"""Lets other machines draw segments of a plan, given what encodes it (`plan_data.encode_plan`), their numbers and about how many
+seconds of one core they take. It need not wait for them."""
 
 LEAST_SPREAD: Final = 2
 FRAME_SECONDS: Final = 0.02
@@ -129,7 +129,7 @@ def render_story(
     them, or a file that the story names, is an InputError, and so is a video that would be longer than `max_seconds`.
     `beneath` maps files to the folder that each must be in when it is opened. Setting `stop` ends the render with
     CancelledError. Without `use_cache` the cache is neither read nor written; without `cache_required` a cache that
-    cannot be written is a warning even if the configuration names it. `spread` lets other machines draw segments first, if
+    cannot be written is a warning even if the configuration names it. `spread` lets other machines draw segments meanwhile, if
     `fleet.store` names a storage that they share. Raises InputError, AssetError or RenderingError;
     then the only new files are those in the cache, from which the next render resumes. Raises TypeError naming an
     argument of a wrong type.
@@ -182,7 +182,7 @@ def render_story(
             )
             _log_plan(plan)
             if spread is not None and use_cache:
-                _draw_elsewhere(plan, as_callable(spread, "spread"), scratch=scratch, watch=watch, stop=stop)
+                _let_others_draw(plan, as_callable(spread, "spread"))
             chosen = plan.encoding.chosen_encoder
             produce = functools.partial(
                 _produce,
@@ -371,12 +371,10 @@ def _produce(
     )
 
 
-def _draw_elsewhere(
-    plan: VideoPlan, spread: Spread, *, scratch: Path, watch: Stopwatch, stop: threading.Event | None
-) -> None:
-    """Let other machines draw the segments that are not cached, and mix the sound meanwhile.
+def _let_others_draw(plan: VideoPlan, spread: Spread) -> None:
+    """Tell other machines which segments are not cached, the last one first: this render begins with the first.
 
-    What fails there is a warning: the render draws what it does not find.
+    What fails there is a warning: the render draws what it does not find when it comes to it.
     """
     place, shared = plan.frames.config.fleet.store, plan.frames.cache.shared
     if place is None or shared is None or needs_budget(plan.encoding.settings):
@@ -388,19 +386,14 @@ def _draw_elsewhere(
     wanted = [number for number, frames in enumerate(segments) if not (knows and cache.has(frames))]
     if len(wanted) < LEAST_SPREAD:
         return
-    cancelled = _Stop(stop)
-    with watch.stage("elsewhere"), ThreadPoolExecutor(1, "beside") as side:
-        mixing = side.submit(_produce_sound, plan, scratch / "mixed-first.m4a", watch, cancelled, True)
-        try:
-            store = open_store(place, endpoint=plan.frames.config.fleet.store_endpoint)
-            seconds = sum(len(segments[number]) for number in wanted) * _seconds_a_frame(plan)
-            spread(encode_plan(plan, store), wanted, seconds)
-        except CancelledError:
-            cancelled.set()
-            raise
-        except (PipelineError, OSError) as error:
-            logger.warning("segments are drawn here and not by other machines: %s", error)
-        mixing.result()
+    seconds = sum(len(segments[number]) for number in wanted) * _seconds_a_frame(plan)
+    try:
+        store = open_store(place, endpoint=plan.frames.config.fleet.store_endpoint)
+        spread(lambda: encode_plan(plan, store), wanted[::-1], seconds)
+    except CancelledError:
+        raise
+    except (PipelineError, OSError) as error:
+        logger.warning("segments are drawn here and not by other machines: %s", error)
 
 
 def _seconds_a_frame(plan: VideoPlan) -> float:

@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,9 @@ class Machines:
         self._place, self._store, self._video = place, store, video
         self.plan, self.numbers, self.seconds = b"", list[int](), 0.0
 
-    def __call__(self, plan: bytes, numbers: Sequence[int], seconds: float) -> None:
-        self.plan, self.numbers, self.seconds = plan, list(numbers), seconds
-        (self._place / "plan").write_bytes(plan)
+    def __call__(self, plan: Callable[[], bytes], numbers: Sequence[int], seconds: float) -> None:
+        self.plan, self.numbers, self.seconds = plan(), list(numbers), seconds
+        (self._place / "plan").write_bytes(self.plan)
 
         def run(machine: int) -> None:
             folder = self._place / f"machine{machine}"
@@ -139,8 +139,8 @@ def test_segments_that_nobody_drew_are_drawn_by_the_render_itself(
     noisy(tmp_path / "a.png", 1, (40, 30))
     config = load_config(settings(tmp_path, tmp_path / "store"), environ=False)
 
-    def fail(plan: bytes, numbers: Sequence[int], seconds: float) -> None:
-        draw_segment(plan, numbers[1], store=FolderStore(tmp_path / "store"), config=config)
+    def fail(plan: Callable[[], bytes], numbers: Sequence[int], seconds: float) -> None:
+        draw_segment(plan(), numbers[1], store=FolderStore(tmp_path / "store"), config=config)
         raise PipelineError("the fleet has no machine")
 
     result = render_story(STORY, tmp_path / "v.mp4", config=config, base=place, spread=fail)
