@@ -27,8 +27,17 @@ def _add_backup_options(parser: argparse.ArgumentParser) -> None:
         "Back up a node's state into one file, while the node runs: jobs, publications, assets that were sent with jobs, "
         "keys, and tokens of accounts. Only its owner can read the file. Finished videos and the cache are not in it."
     )
-    parser.epilog = "example:\n  video-pipeline backup node.tar.gz --config node.yaml"
+    parser.epilog = (
+        "examples:\n  video-pipeline backup node.tar.gz --config node.yaml\n"
+        "  video-pipeline backup /var/backups/video-pipeline --keep 14 --config node.yaml"
+    )
     _add_common_options(parser)
+    parser.add_argument(
+        "--keep",
+        metavar="N",
+        type=int,
+        help="FILE is a folder: write node-TIME.tar.gz into it, then delete all but the N newest there",
+    )
 
 
 def _add_restore_options(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +54,12 @@ def _backup(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.config import load_config
         from video_pipeline.engine.jobs.node.backup import make_backup
-    summary = make_backup(load_config(arguments.config), arguments.file)
+        from video_pipeline.engine.jobs.node.backup_folder import make_dated_backup
+    config = load_config(arguments.config)
+    if arguments.keep is None:
+        summary = make_backup(config, arguments.file)
+    else:
+        summary = make_dated_backup(config, arguments.file, keep=arguments.keep)
     print(json.dumps(summary.as_dict()) if arguments.json else _summary_text(summary, "holds"))
     return 0
 

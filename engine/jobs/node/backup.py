@@ -113,7 +113,7 @@ def make_backup(config: Config, target: Path) -> BackupSummary:
     if not folders.ledger.is_file():
         raise InputError(f"node.state_path: {folders.state} has no ledger; name the node's configuration")
     if target.is_dir():
-        raise InputError(f"backup: {target} is a folder; name a file")
+        raise InputError(f"backup: {target} is a folder; name a file, or use --keep")
     for place in filter(None, (folders.state, config.node.keys_path)):
         if target.resolve().is_relative_to(place.resolve()):
             raise InputError(f"backup: {target} is in {place}, which it backs up; name a file elsewhere")
