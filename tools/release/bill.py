@@ -19,9 +19,9 @@ BUILDERS = (("docker", "info"), ("podman", "info"), ("buildah", "version"))
 
 def write_bill(environment: Path, tree: Path, source: Source, target: Path) -> None:
     """Write what an environment holds, with licences and hashes of origin, as a CycloneDX document in JSON."""
+    program = (sys.executable, "-m", "cyclonedx_py", "environment", "--pyproject", tree / "pyproject.toml")
     run(
-        [sys.executable, "-m", "cyclonedx_py", "environment", "--pyproject", tree / "pyproject.toml"]
-        + ["--output-reproducible", "--of", "JSON", "-o", target, environment],
+        [*program, "--output-reproducible", "--of", "JSON", "-o", target, environment],
         what="the bill of materials",
         environ={"SOURCE_DATE_EPOCH": str(source.epoch)},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import tarfile
@@ -44,10 +45,9 @@ def build_wheel(sdist: Path, source: Source, python: PythonProgram, target: Path
         with tarfile.open(sdist) as files:
             files.extractall(folder, filter="data")
         (tree,) = folder.iterdir()
-        raw = folder / "raw"
+        raw, pip = folder / "raw", (python.program, "-m", "pip", "wheel")
         run(
-            [python.program, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--wheel-dir"]
-            + [raw, tree],
+            [*pip, "--quiet", "--no-deps", "--no-cache-dir", "--wheel-dir", raw, tree],
             what=f"the wheel of Python {python}",
             environ=_environment(source, tree),
         )
@@ -77,8 +77,6 @@ def _repair(wheel: Path, source: Source, target: Path) -> Path:
 
 
 def _path_with_own_programs() -> str:
-    import os
-
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 

@@ -31,8 +31,8 @@ def make_environment(python: PythonProgram, folder: Path) -> Path:
 
 def install(python: PythonProgram, target: Path, requirement: str) -> None:
     """Install a requirement, and what it needs, into the environment of the Python `target`."""
-    pip = [python.program, "-m", "pip", "--python", target, "install", "--quiet"]
-    run([*pip, requirement], what=f"pip install {requirement.split(' @')[0]} with Python {python}")
+    pip = (python.program, "-m", "pip", "--python", target, "install", "--quiet")
+    run([*pip, requirement], what=f"pip install {requirement} with Python {python}")
 
 
 def try_out(python: PythonProgram, artefact: Path, version: str, examples: Path, folder: Path) -> Path:

@@ -42,6 +42,6 @@ def bundled_libraries(wheel: Path) -> list[str]:
 
 def _library(name: str) -> str:
     """Return a library's name without the hash and version that auditwheel adds: libz-3e7b1b0c.so.1 is libz."""
-    stem = name.split(".so")[0]
+    stem = name.partition(".so")[0]
     head, _, tail = stem.rpartition("-")
     return head if head and len(tail) == 8 and set(tail) <= set("0123456789abcdef") else stem
