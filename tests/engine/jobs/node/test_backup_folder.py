@@ -42,7 +42,7 @@ def test_the_newest_backups_are_kept_and_other_files_are_left_alone(tmp_path: Pa
     assert names == {*OLD[3:], *OTHERS, summary.path.name}
     assert restore_backup(config.override("node", state_path=tmp_path / "again"), summary.path).jobs == {
         "queued": 1
-    } | {state: 0 for state in ("processing", "completed", "failed", "cancelled")}
+    } | dict.fromkeys(("processing", "completed", "failed", "cancelled"), 0)
 
 
 def test_the_new_backup_is_kept_even_if_the_clock_went_back(tmp_path: Path) -> None:
