@@ -1,11 +1,11 @@
-# make demo · make test · make check · make sanitize · make soak · make mutate · make bench · make bench-check
+# make demo · make test · make check · make sanitize · make soak · make mutate · make bench · make bench-check · make release
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VOICES := $(VENV)/.voices
 
-.PHONY: demo test check sanitize soak mutate format bench bench-check clean
+.PHONY: demo test check sanitize soak mutate format bench bench-check release clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -68,16 +68,20 @@ endif
 
 KILLS ?= 200
 MESSAGES ?= 100000
-soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, and audit what is left
+soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, audit what is left, and rehearse a release
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
 	$(BIN)/python -m tests.engine.jobs.client.soak_fetch --megabytes 1000
+	$(BIN)/python -m tools.release --rehearse
 
 MODULES ?=
 SAMPLE ?= 0
 SEED ?= 1
 mutate: $(STAMP)  ## change SAMPLE things (0: all there are) in each of MODULES, one at a time; do the tests notice?
 	$(BIN)/python -m tests.mutate $(MODULES) --sample $(SAMPLE) --seed $(SEED)
+
+release: $(STAMP)  ## make dist/VERSION of the last commit, try out what is in it; RELEASE='--rehearse' and other options
+	$(BIN)/python -m tools.release $(RELEASE)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
