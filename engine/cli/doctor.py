@@ -81,7 +81,7 @@ def examine(config: Config) -> dict[str, Any]:
         usage = shutil.disk_usage(folder)
         cache |= {"writable": True, "free_gb": round(usage.free / 1e9, 1)}
         if usage.free < 2e9:
-            problems.append(f"{folder}: only {usage.free / 1e9:.1f} GB free")
+            problems.append(f"{folder}: only {usage.free / 1e6:,.0f} MB free")
     except InputError as error:
         cache["writable"] = False
         problems.append(str(error))

@@ -123,7 +123,7 @@ def _storage(arguments: argparse.Namespace) -> int:
         f"deleted (storage.deletable: {config.storage.deletable})"
     )
     for name, size in found["free_bytes"].items():
-        print(f"free at {name}: {size / 1e9:,.1f} GB")
+        print(f"free at {name}: {size / 1e6:,.0f} MB")
     for video in deleted:
         print(f"deleted {video.job_id} ({video.size / 1e6:,.1f} MB)")
     return 0

@@ -45,7 +45,7 @@ class QueueFull(LedgerRefusal):
 
     def __init__(self, *, queued: int, allowed: int, retry_after: float) -> None:
         super().__init__(
-            f"the queue is full: {queued} jobs wait, the limit is {allowed}; try again in {retry_after:g} s",
+            f"the queue is full: {queued} jobs wait, the limit is {allowed}",
             retry_after=retry_after,
         )
         self.retry_after = retry_after
@@ -131,7 +131,8 @@ def is_corruption(error: sqlite3.Error | UnicodeDecodeError) -> bool:
 def corrupt_error(what: str, path: Path) -> LedgerCorrupt:
     """Return the error for a damaged file, which says what to do."""
     return LedgerCorrupt(
-        f"the ledger {path} is damaged ({what}): stop the node, move the file away together with "
+        f"the ledger {path} is damaged ({what}): stop the node, move {path.parent} away, and make it anew from a backup "
+        "(`video-pipeline restore`); without one, move the file away together with "
         f"{path.name}-wal and {path.name}-shm, and start the node with an empty ledger; "
         f"`sqlite3 {path.name} .recover` extracts what is still readable"
     )
