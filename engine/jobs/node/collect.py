@@ -138,6 +138,8 @@ def _follow_job(book: AlertBook, ledger: Ledger, event: JobEvent, db: sqlite3.Co
     sessions = result.get("encoder_sessions") or {}
     if lost := sessions.get("lost_gpus"):
         book.happened("GPU lost", f"{event.job_id}: {', '.join(map(str, lost))}"[:500], db)
+    elif result.get("encoder_fallback") == "machine":
+        book.happened("GPU lost", f"{event.job_id}: no GPU is left; encoded by {result.get('encoder')}", db)
     elif "nvenc" in str(result.get("encoder")):
         book.ended("GPU lost", db)
 

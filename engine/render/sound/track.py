@@ -103,6 +103,8 @@ def produce_sound(
     the sound is not cached, with a warning. Raises the errors of `mix_into` and `encode_aac`.
     """
     parts = sound_parts(timeline, settings=settings, ffmpeg_version=ffmpeg_version)
+    # A target of an earlier try may be the cached file itself, by a second name: what is written to one changes both.
+    target.unlink(missing_ok=True)
     if cache is not None:
         known = _fetch(cache, parts, target)
         if known is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.engine.render.sound.test_mix import FFMPEG, noise, script, spoken_like, timeline, track, write_wav
+from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import AssetError, CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.sound import mix
@@ -142,3 +143,21 @@ def test_cancelling_stops_a_mix_whose_output_is_not_read(
             ffmpeg_version="",
             cancelled=lambda: next(asked) >= 5,
         )
+
+
+def test_a_sound_that_is_made_again_at_the_same_place_comes_from_the_cache_and_leaves_it_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, target = ContentCache(tmp_path / "cache"), tmp_path / "s.m4a"
+    settings = Audio()
+    first, second = (
+        produce_sound(
+            heard(tmp_path), settings=settings, target=target, cache=cache, ffmpeg=FFMPEG, ffmpeg_version="7"
+        )
+        for _ in range(2)
+    )
+    assert first == second
+    assert not caplog.records
+    (kept,) = (tmp_path / "cache").rglob("*.m4a")
+    assert kept.read_bytes() == target.read_bytes()
+    assert not kept.samefile(target)
