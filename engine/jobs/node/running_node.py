@@ -21,6 +21,7 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.clock_watch import ClockWatch
 from video_pipeline.engine.jobs.node.notifications import NodeNotifications
 from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
@@ -139,6 +140,7 @@ class RunningNode:
             on_published=self.publications.add,
         )
         self._guard_at = clock.monotonic()
+        self._clock_watch = ClockWatch(clock=clock)
         self._low_space = FreeSpace(config, clock=clock, least_mb=config.node.min_free_mb * LOW_FACTOR)
 
     def __enter__(self) -> Self:
@@ -185,6 +187,7 @@ class RunningNode:
         now = self._clock.monotonic()
         if now >= self._guard_at:
             self._guard_at = now + GUARD_SECONDS
+            self._clock_watch.poll()
             if self.guard.restart_if_dead():
                 logger.warning("the guard had died; restarted it")
             if self._lock.restore():

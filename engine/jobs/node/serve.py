@@ -140,7 +140,7 @@ def _run_until_signalled(
             ready = not ready
             _log_ready(node, running, ready)
         if server.ready:  # clients get answers, even while a full disk keeps jobs from starting
-            manager.ready(_status(node, server))
+            manager.ready(_status_line(node, server))
         manager.beat()
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
@@ -148,7 +148,7 @@ def _run_until_signalled(
     return _drain(node, running, signals, monitor, manager)
 
 
-def _status(node: RunningNode, server: ServerProcess) -> str:
+def _status_line(node: RunningNode, server: ServerProcess) -> str:
     """Return the line that `systemctl status` shows."""
     running = node.dispatcher.running
     trouble = node.trouble or server.trouble

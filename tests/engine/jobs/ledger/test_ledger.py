@@ -425,7 +425,7 @@ class TestQuestions:
     def test_errors_are_of_the_engine_and_say_what_is_allowed(self, ledger: Ledger) -> None:
         assert issubclass(LedgerError, PipelineError)
         submit(ledger, max_queued=1)
-        with pytest.raises(QueueFull, match="1 jobs wait, the limit is 1$") as full:
+        with pytest.raises(QueueFull, match=r"1 jobs wait, the limit is 1$") as full:
             submit(ledger, max_queued=1)
         assert full.value.details == {"retry_after": full.value.retry_after}
 
