@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tools.release.__main__ import differing_files, main
-from tools.release.bill import build_images, write_sums
+from tools.release.bill import build_images, with_version, write_sums
 from tools.release.build import export_commit
 from tools.release.checks import notes_of, read_version, source_of
 from tools.release.errors import ReleaseError, run
@@ -203,6 +204,18 @@ def test_the_checksums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
         ["sha256sum", "--check", "SHA256SUMS"], cwd=tmp_path, capture_output=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_product_of_the_bill_of_materials_has_the_version() -> None:
+    bill = {"components": [], "metadata": {"component": {"name": "video-pipeline", "type": "application"}}}
+    found = json.loads(with_version(json.dumps(bill), "1.2.0"))
+    assert found["metadata"]["component"] == {
+        "name": "video-pipeline",
+        "type": "application",
+        "version": "1.2.0",
+        "purl": "pkg:pypi/video-pipeline@1.2.0",
+    }
+    assert found["components"] == []
 
 
 def test_builds_that_differ_are_named(tmp_path: Path) -> None:

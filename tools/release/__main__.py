@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", metavar="FOLDER", type=Path, help="where the folder VERSION is made; default: dist"
     )
-    parser.add_argument("--rehearse", action="store_true", help="build, try out, compare with a second build, keep nothing")
+    parser.add_argument(
+        "--rehearse", action="store_true", help="build, try out, compare with a second build, keep nothing"
+    )
     parser.add_argument(
         "--python",
         metavar="3.N",

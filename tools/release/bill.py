@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -25,6 +26,15 @@ def write_bill(environment: Path, tree: Path, source: Source, target: Path) -> N
         what="the bill of materials",
         environ={"SOURCE_DATE_EPOCH": str(source.epoch)},
     )
+    target.write_text(with_version(target.read_text(encoding="utf-8"), source.version), encoding="utf-8")
+
+
+def with_version(bill: str, version: str) -> str:
+    """Return a bill of materials whose product has a version: pyproject.toml, which names the product, has none."""
+    document = json.loads(bill)
+    product = document["metadata"]["component"]
+    product |= {"version": version, "purl": f"pkg:pypi/{product['name']}@{version}"}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_sums(folder: Path) -> Path:

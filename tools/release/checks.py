@@ -72,7 +72,9 @@ def notes_of(changelog: str, version: str) -> str:
 
 def _check_tree(root: Path) -> None:
     # NUL-separated, so that no name is quoted.
-    changed = [line[3:] for line in _git(root, "status", "--porcelain", "-z", "--no-renames").split("\0") if line]
+    changed = [
+        line[3:] for line in _git(root, "status", "--porcelain", "-z", "--no-renames").split("\0") if line
+    ]
     if changed:
         more = f" and {len(changed) - NAMED_FILES} more" if len(changed) > NAMED_FILES else ""
         raise ReleaseError(

@@ -17,7 +17,7 @@ from tools.release.errors import ReleaseError, run
 from tools.release.pythons import PythonProgram
 
 EXTRAS = "farm,web"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 RENDER_SECONDS = 600.0
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "TMPDIR")
 """Variables that the programs under test get; those of pip are for pip alone."""
