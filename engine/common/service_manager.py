@@ -20,6 +20,9 @@ VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 BEATS: Final = 3
 """Beats in each interval of the manager's watchdog."""
 
+WAIT_SECONDS: Final = 2.0
+"""A manager that is behind gets this long to take the start and the stop; beats and status are then left out."""
+
 EXTEND_EVERY_SECONDS: Final = 5.0
 EXTEND_SECONDS: Final = 30.0
 """While the program stops, it asks every 5 s for 30 s more, so that the manager's own limit need not fit."""
@@ -52,7 +55,7 @@ class ServiceManager:
     def ready(self, status: str) -> None:
         """Report that the program has started; a second call changes the status alone."""
         first, self._ready = not self._ready, True
-        self._send(*(["READY=1"] if first else []), *self._changed(status))
+        self._send(*(["READY=1"] if first else []), *self._changed(status), wait=first)
 
     def status(self, status: str) -> None:
         """Report one line of status, if it has changed."""
@@ -61,7 +64,7 @@ class ServiceManager:
     def stopping(self, status: str) -> None:
         """Report that the program stops."""
         self._stopping, self._extend_at = True, self._clock.monotonic()
-        self._send("STOPPING=1", *self._changed(status))
+        self._send("STOPPING=1", *self._changed(status), wait=True)
         self.beat()
 
     def beat(self) -> None:
@@ -86,11 +89,12 @@ class ServiceManager:
         self._status = status
         return [f"STATUS={' '.join(status.split())}"]
 
-    def _send(self, *lines: str) -> None:
+    def _send(self, *lines: str, wait: bool = False) -> None:
         if self._socket is None or not lines:
             return
         try:
-            self._socket.sendto("\n".join(lines).encode(), socket.MSG_DONTWAIT, self._address)
+            self._socket.settimeout(WAIT_SECONDS if wait else 0.0)
+            self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             if not self._failed:
                 self._failed = True

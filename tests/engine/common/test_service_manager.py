@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -94,6 +95,22 @@ def test_without_a_manager_nothing_is_sent_and_one_that_has_gone_is_warned_of_on
     assert [record.message for record in caplog.records] == [
         "cannot notify the service manager: [Errno 2] No such file or directory"
     ]
+
+
+def test_the_start_waits_for_a_manager_that_is_behind_and_a_beat_does_not(tmp_path: Path) -> None:
+    path, clock = tmp_path / "notify", SteppedClock()
+    environ = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "3000000"}
+    with notices(path) as heard, closing(ServiceManager(environ, clock=clock)) as manager:
+        most = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()) + 5
+        for _ in range(most):  # more than the socket holds
+            manager.beat()
+            clock.now += 1.0
+        reader = threading.Timer(0.3, heard.lines)
+        reader.start()
+        manager.ready("up")
+        reader.join()
+        assert heard.lines()[-2:] == ["READY=1", "STATUS=up"]
+        assert 0 < heard.lines().count("WATCHDOG=1") < most
 
 
 def test_an_address_of_another_kind_is_named_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -101,9 +101,11 @@ def test_with_required_tokens_or_another_address_there_is_no_local_user(tmp_path
     for number, web in enumerate(({"tokens": "required"}, {"host": "0.0.0.0"})):
         with WebNode(web_config(tmp_path / str(number), web)) as node:
             url = f"http://127.0.0.1:{node.port}"
-            for path in ("/jobs", "/openapi.json", "/nothing", "/"):
+            for path in ("/jobs", "/openapi.json", "/nothing"):
                 got = httpx.get(url + path)
                 assert (got.status_code, got.json()["code"]) == (401, "UNAUTHORIZED")
+            page = httpx.get(url)  # which asks for a token
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
             with node.client("studio") as client:
                 assert client.get("/ping").json()["user"] == "studio"
                 assert client.post("/jobs", json={"story": STORY}).status_code == 201
