@@ -319,6 +319,9 @@ def test_every_verb_is_answered_by_the_process(server: RunningServer) -> None:
         for verb in REQUESTS:
             speaker.send(verb, {})
             assert speaker.receive()[1] in (b"ok", b"error")
+        assert speaker.ask("stats")["draining"]
+        speaker.ask("drain", {"on": False})
+        assert not speaker.ask("stats")["draining"]
 
 
 def test_a_job_that_failed_shows_why(server: RunningServer, speaker: Speaker) -> None:
