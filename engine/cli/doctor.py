@@ -16,6 +16,7 @@ from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk
 from video_pipeline.engine.assets.picture_readers import picture_readers
 from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_accounts import account_lines, delivery_problems, examine_accounts
+from video_pipeline.engine.cli.doctor_fleet import examine_fleet, fleet_line
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_notifications import examine_notifications
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
@@ -120,6 +121,7 @@ def examine(config: Config) -> dict[str, Any]:
         "gpus_reason": why_none,
         "slots": asdict(default_slots(config)),
         "http": examine_web(config),
+        "fleet": examine_fleet(config),
         "profiles": examine_profiles(config.video),
         "looks": list(looks),
         "tuning": examine_tuning(),
@@ -225,6 +227,7 @@ def as_text(found: dict[str, Any]) -> str:
     )
     lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
     lines.append(web_line(found["http"]))
+    lines.append(fleet_line(found["fleet"]))
     for spoken in found["voices"]:
         voices = ", ".join(spoken["voices"]) or need(spoken["missing"])
         lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")

@@ -15,6 +15,10 @@ from video_pipeline.engine.fleet.settings import FleetSettings
 LOG_BYTES: Final = 5_000_000
 """Size from which a log of Ray is rotated; one older file is kept."""
 
+CONNECT_SECONDS: Final = 10
+START_SECONDS: Final = 120
+"""How long each of Ray's programs may take to start; its defaults are too short for a busy machine."""
+
 RECONNECT_SECONDS: Final = 300
 """How long a machine waits for a server that is gone before its Ray ends and is started again."""
 
@@ -42,9 +46,11 @@ def ray_variables(settings: FleetSettings) -> dict[str, str]:
         "grpc_client_keepalive_time_ms": int(keepalive * 1000),
         "grpc_client_keepalive_timeout_ms": int(keepalive * 1000),
         "gcs_rpc_server_reconnect_timeout_s": RECONNECT_SECONDS,
-        "gcs_rpc_server_connect_timeout_s": 5,
+        "gcs_rpc_server_connect_timeout_s": CONNECT_SECONDS,
+        "agent_register_timeout_ms": START_SECONDS * 1000,
+        "worker_register_timeout_seconds": START_SECONDS,
+        "raylet_start_wait_time_s": START_SECONDS,
         "task_events_report_interval_ms": 0,  # nobody reads them
-        "event_stats_print_interval_ms": -1,  # the larger part of Ray's logs
         "log_rotation_max_bytes": LOG_BYTES,
         "log_rotation_backup_count": 1,
     }

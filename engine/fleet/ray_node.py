@@ -19,11 +19,13 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.fleet.join_check import (
@@ -44,6 +46,9 @@ CLOCK_SECONDS: Final = 60.0
 
 CLOCK_READ_SECONDS: Final = 1.5
 """The server writes its time every second: a value that has not changed for longer says nothing."""
+
+REGISTER_SECONDS: Final = 150.0
+"""How long a machine's Ray may take to start."""
 
 GCS: Final = "gcs_server"
 RAYLET: Final = "raylet"
@@ -101,8 +106,6 @@ class RayNode:
         else:
             check_versions(open_client(address))
         self._node = self._started()
-        if self._setup["head"]:
-            self._node.kill_dashboard(check_alive=False)  # it takes 130 MB and shows nothing of ours
         self._client = open_client(address)
         self._channel.send(
             ready={
@@ -148,7 +151,10 @@ class RayNode:
         from ray._private.parameter import RayParams
 
         setup, head = self._setup, self._setup["head"]
-        services.start_ray_process = _without_password(services.start_ray_process)
+        started: list[Any] = []
+        services.start_ray_process = _without_password(services.start_ray_process, started)
+        services.get_node = _with_patience(services.get_node, started)
+        environment_port = _free_port(setup["bind"])
         parameters = RayParams(
             node_ip_address=setup["bind"],
             gcs_address=None if head else setup["address"],
@@ -162,13 +168,18 @@ class RayNode:
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False if head else None,
             no_monitor=True,
+            runtime_env_agent_port=environment_port,
             include_log_monitor=False,
             temp_dir=setup["temp"],
             redis_username=self._redis.user if self._redis else None,
             redis_password=self._redis.password if self._redis else None,
         )
+        # Ray's dashboard takes 130 MB and shows nothing of ours; Ray starts it even if told not to.
+        Node.start_api_server = lambda *_, **__: None
         try:
             return Node(parameters, head=head, shutdown_at_exit=True, spawn_reaper=True)
+        except JoinError:
+            raise
         except Exception as error:
             first = str(error).strip().splitlines() or [type(error).__name__]
             raise JoinError(f"Ray does not start: {first[0][:300]}", for_good=False) from error
@@ -185,7 +196,18 @@ class RayNode:
         del node.all_processes[GCS]
         node._gcs_address = node._gcs_client = None
         node.start_gcs_server()
-        self._client = open_client(self._setup["address"])
+        until = time.monotonic() + REGISTER_SECONDS
+        while True:
+            try:
+                self._client = open_client(self._setup["address"])
+                break
+            except JoinError:
+                if GCS in {kind for kind, _ in node.dead_processes()}:
+                    return  # the next turn starts it again
+                if time.monotonic() > until:
+                    raise
+            self._channel.send(alive=True)
+            time.sleep(0.2)
         self._channel.send(trouble=None)
 
     def _is_idle(self) -> bool:
@@ -220,8 +242,6 @@ class RayNode:
 
 
 def _check_port_is_free(host: str, port: int) -> None:
-    import socket
-
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -234,8 +254,11 @@ def _check_port_is_free(host: str, port: int) -> None:
             ) from error
 
 
-def _without_password(start: Any) -> Any:
-    """Return Ray's function that starts a program, with Redis's password in the environment, not on the command line."""
+def _without_password(start: Any, started: list[Any]) -> Any:
+    """Return Ray's function that starts a program, with Redis's password in the environment, not on the command line.
+
+    Each that it starts is added to `started`.
+    """
 
     def starts(command: list[str], *arguments: Any, **options: Any) -> Any:
         flag = "--redis_password="
@@ -243,9 +266,63 @@ def _without_password(start: Any) -> Any:
         if found:
             command = [part for part in command if not part.startswith(flag)] + ["--fromenv=redis_password"]
             options["env_updates"] = {**(options.get("env_updates") or {}), "FLAGS_redis_password": found[0]}
-        return start(command, *arguments, **options)
+        _tell_ports(command)
+        started.append(start(command, *arguments, **options))
+        return started[-1]
 
     return starts
+
+
+def _with_patience(get_node: Any, started: list[Any]) -> Any:
+    """Return Ray's function that finds a started node, which waits longer than Ray's 30 s: a busy machine needs it.
+
+    `started` are the programs that Ray has started: JoinError if one of them ends.
+    """
+
+    def finds(*arguments: Any) -> Any:
+        until = time.monotonic() + REGISTER_SECONDS
+        while True:
+            try:
+                return get_node(*arguments)
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+            for each in started:
+                if (status := each.process.poll()) is not None:
+                    name = os.path.basename(str(each.process.args[0]))  # noqa: PTH119 - of a command
+                    raise JoinError(
+                        f"Ray does not start: its {name} ended with status {status}", for_good=False
+                    )
+            time.sleep(0.5)
+
+    return finds
+
+
+def _free_port(host: str) -> int:
+    """Return a port that nothing uses."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _tell_ports(command: Sequence[str]) -> None:
+    """Write the files in which Ray's agents tell their ports, if a command starts the raylet, which reads them.
+
+    It waits 15 s for them, which a busy machine's agents miss, and then aborts. -1 is "none".
+    """
+    options = dict(
+        part.removeprefix("--").split("=", 1) for part in command if part.startswith("--") and "=" in part
+    )
+    if not command[0].endswith("/raylet") or not {"session_dir", "node_id"} <= options.keys():
+        return
+    ports = {
+        "runtime_env_agent_port": options["runtime_env_agent_port"],
+        "metrics_agent_port": "-1",
+        "metrics_export_port": "-1",
+        "dashboard_agent_listen_port": "-1",
+    }
+    for name, port in ports.items():
+        Path(options["session_dir"], f"{name}_{options['node_id']}").write_text(port, encoding="ascii")
 
 
 def main() -> None:

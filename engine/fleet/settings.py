@@ -61,8 +61,8 @@ class FleetSettings:
         return int(self.address.rpartition(":")[2])
 
 
-def server_settings(config: Config, state: Path) -> FleetSettings:
-    """Return the settings of the machine that the others join; make its token if there is none.
+def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetSettings:
+    """Return the settings of the machine that the others join; with `make`, make its token if there is none.
 
     `state` is the node's state folder. Raises ConfigError.
     """
@@ -77,7 +77,7 @@ def server_settings(config: Config, state: Path) -> FleetSettings:
     host = f"[{bind}]" if ":" in bind else bind
     address = config.fleet.address or f"{host}:{DEFAULT_PORT}"
     token = _token_path(config, state)
-    if not token.exists():
+    if make and not token.exists():
         make_token(token)
     return _settings(config, state, address=address, bind=bind, redis_url=config.processing.redis_url)
 
@@ -96,7 +96,7 @@ def machine_settings(config: Config, state: Path) -> FleetSettings:
 def client_settings(config: Config, state: Path) -> FleetSettings:
     """Return the settings with which a program asks `fleet.address` about the fleet; raise ConfigError."""
     if config.fleet.address is None and config.fleet.bind is not None:
-        return server_settings(config, state)
+        return server_settings(config, state, make=False)
     return machine_settings(config, state)
 
 

@@ -1,0 +1,68 @@
+"""The Redis behind a fleet's server: its URL, and whether a real one answers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.ports import free_port
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.fleet.redis_check import RedisPlace, parse_redis_url, redis_trouble
+
+PASSWORD = "not-a-real-password"
+
+
+@pytest.fixture
+def redis_port(tmp_path: Path) -> Iterator[int]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("needs the program redis-server")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", ""]
+    process = subprocess.Popen([program, *options, "--requirepass", PASSWORD], stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while redis_trouble(RedisPlace("127.0.0.1", port, False, password=PASSWORD)):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_url_names_place_encryption_and_login() -> None:
+    place = parse_redis_url("rediss://me:p%40ss@redis.example:6400/0")
+    assert place == RedisPlace("redis.example", 6400, True, "me", "p@ss")
+    assert place.address == "rediss://redis.example:6400"
+    assert "p@ss" not in repr(place)
+    assert parse_redis_url("redis://redis:6379") == RedisPlace("redis", 6379, False)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis", "http://redis:6379", "redis://", "redis://redis/3", "redis://:secret@redis:port"]
+)
+def test_another_url_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"processing\.redis_url: .*allowed: redis://") as caught:
+        parse_redis_url(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_redis_that_is_gone_or_refuses_is_named_without_its_password(redis_port: int) -> None:
+    here = parse_redis_url(f"redis://:{PASSWORD}@127.0.0.1:{redis_port}")
+    assert redis_trouble(here) is None
+    wrong = redis_trouble(parse_redis_url(f"redis://:another@127.0.0.1:{redis_port}"))
+    assert wrong is not None
+    assert wrong.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
+    assert "another" not in wrong
+    without = redis_trouble(parse_redis_url(f"redis://127.0.0.1:{redis_port}"))
+    assert without is not None
+    assert "refuses PING: NOAUTH" in without
+    gone = redis_trouble(RedisPlace("127.0.0.1", free_port(), False))
+    assert gone is not None
+    assert "does not answer: Connection refused" in gone
