@@ -1,11 +1,11 @@
-# make demo · make test · make check · make sanitize · make soak · make mutate · make bench · make bench-check · make release
+# make demo · make test · make check · make sanitize · make soak · make image · make mutate · make bench · make bench-check · make release
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VOICES := $(VENV)/.voices
 
-.PHONY: demo test check sanitize soak mutate format bench bench-check release clean
+.PHONY: demo test check sanitize soak image mutate format bench bench-check release clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -72,8 +72,16 @@ soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAG
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
 	$(BIN)/python -m tests.engine.jobs.client.soak_fetch --megabytes 1000
+	$(BIN)/python -m tests.docker.soak_image
 	KILL_EVERY=1 $(BIN)/python -m pytest -n $(JOBS) -k "killed_before_any_line" tests/engine
 	$(BIN)/python -m tools.release --rehearse
+
+IMAGE ?= cpu
+BASE ?=
+DIGEST ?=
+BUILDER ?=
+image: $(STAMP)  ## build the image IMAGE=cpu|cuda with docker, podman or buildah (BUILDER), on BASE and its DIGEST
+	$(BIN)/python docker/image.py --image $(IMAGE) $(if $(BASE),--base $(BASE)) $(if $(DIGEST),--digest $(DIGEST)) $(if $(BUILDER),--builder $(BUILDER))
 
 MODULES ?=
 SAMPLE ?= 0

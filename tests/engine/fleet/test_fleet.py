@@ -34,6 +34,12 @@ print(known["ray_version"])
 known["ray_version"] = sys.argv[1]
 client.internal_kv_put(b"CLUSTER_METADATA", json.dumps(known).encode(), True, namespace=b"cluster")
 """
+ASK_HEALTH = """
+import re, urllib.request
+for page in ("healthz", "readyz", "metrics"):
+    text = urllib.request.urlopen(f"http://127.0.0.1:5580/{page}", timeout=20).read().decode()
+    print(re.findall(r"^video_pipeline_ready (.*)$", text, re.M)[0] if page == "metrics" else text.strip())
+"""
 ASK_AGENT = """
 import sys, urllib.error, urllib.request
 try:
@@ -91,7 +97,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamespaceFleet]:
 def worker(fleet: NamespaceFleet) -> Iterator[tuple[NamespacedMachine, Program]]:
     machine = fleet.net.machine()
     fleet.give_token(machine)
-    program = fleet.join(machine)
+    program = fleet.join(machine, {"node": {"http_bind": "127.0.0.1:5580"}})
     yield machine, program
     if program.status is None:
         stop(program)
@@ -108,6 +114,14 @@ def test_a_machine_that_joins_offers_what_its_probes_find(
     assert joined["version"] == server["version"]
     assert len(joined["identity"]) == 32
     assert joined["slots_used"] == joined["nvenc"] == joined["gpus"] == 0
+
+
+def test_a_machine_in_the_fleet_says_over_http_that_it_is_well(
+    worker: tuple[NamespacedMachine, Program],
+) -> None:
+    done = worker[0].run(sys.executable, "-c", ASK_HEALTH, seconds=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ['{"alive": true}', '{"ready": true, "reasons": []}', "1.0"]
 
 
 def test_who_has_a_wrong_token_or_none_gets_no_answer(fleet: NamespaceFleet) -> None:

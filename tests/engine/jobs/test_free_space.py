@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,13 @@ import pytest
 
 from tests.support.jobs import node_config
 from tests.support.ledgers import FakeClock
-from video_pipeline.engine.jobs.free_space import CHECK_SECONDS, FreeSpace, free_inodes, used_bytes
+from video_pipeline.engine.jobs.free_space import (
+    CHECK_SECONDS,
+    FreeSpace,
+    free_by_folder,
+    free_inodes,
+    used_bytes,
+)
 
 FOLDERS = ("node.state_path", "storage.output_path", "storage.temp_path")
 
@@ -80,3 +87,12 @@ def test_the_files_of_an_attempt_are_counted_but_not_those_that_the_cache_has_to
     log = tmp_path / "log"
     log.write_bytes(bytes(8192))
     assert 108_192 <= used_bytes(work, log, tmp_path / "gone") < 130_000
+
+
+def test_the_free_bytes_of_folders_that_are_there_are_told(tmp_path: Path) -> None:
+    config = node_config(tmp_path, storage={"temp_path": str(tmp_path), "output_path": str(tmp_path)})
+    found = free_by_folder(config)
+    assert set(found) == {"output", "temp"}  # the state folder is made when the node starts
+    assert 0 < found["temp"] < shutil.disk_usage(tmp_path).total
+    config.state_dir().mkdir()
+    assert set(free_by_folder(config)) == {"state", "output", "temp"}

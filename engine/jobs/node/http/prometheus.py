@@ -196,7 +196,10 @@ class PrometheusMetrics(Metrics):
         Info("video_pipeline", "This engine.", registry=registry).info({"version": __version__})
         registry.register(_GpuCollector())
         self._slots.set(slots)
-        # From 0 on, so that the first event is an increase.
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Make the counts of known labels, so that the first event is an increase."""
         for outcome in get_args(Outcome):
             self._attempts.labels(outcome)
         for error_type in LOST_ERRORS:

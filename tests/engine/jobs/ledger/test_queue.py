@@ -392,3 +392,21 @@ class TestRoom:
         with pytest.raises(QueueFull) as full:
             submit(ledger, max_queued=1)
         assert full.value.retry_after == 12
+
+
+def test_the_head_of_the_queue_is_as_old_as_the_job_that_could_begin_first(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    assert ledger.queue.head_seconds() == 0
+    submit(ledger, scheduled_for=clock.wall() + HOUR)
+    assert ledger.queue.head_seconds() == 0  # it may not begin yet
+    submit(ledger)
+    clock.run(60)
+    submit(ledger)
+    assert ledger.queue.head_seconds() == 60
+    claimed(ledger)
+    assert ledger.queue.head_seconds() == 0
+    claimed(ledger)
+    clock.run(HOUR)
+    ledger.queue.promote_due()
+    assert ledger.queue.head_seconds() == pytest.approx(60)  # since the time for which it was scheduled

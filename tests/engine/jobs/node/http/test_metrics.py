@@ -203,3 +203,20 @@ def test_notifications_are_shown_as_the_outbox_counts_them() -> None:
     assert found["video_pipeline_notifications_oldest_seconds"] == 7.5
     assert found["video_pipeline_notifications_delivered_total"] == 5
     assert found["video_pipeline_alerts_sent_total"] == 3
+
+
+def test_the_head_of_the_queue_and_the_free_space_are_gauges() -> None:
+    metrics = PrometheusMetrics()
+    assert values(metrics)["video_pipeline_queue_head_seconds"] == 0
+    metrics.queue_head(12.5)
+    metrics.free_space({"state": 5_000_000_000})
+    found = values(metrics)
+    assert found["video_pipeline_queue_head_seconds"] == 12.5
+    assert found['video_pipeline_free_bytes{folder="state"}'] == 5e9
+
+
+def test_counts_of_faults_begin_at_0_so_that_the_first_is_an_increase() -> None:
+    found = values(PrometheusMetrics())
+    assert found['video_pipeline_attempts_total{outcome="failed"}'] == 0
+    assert found['video_generation_errors_total{error_type="MachineLost"}'] == 0
+    assert found['video_pipeline_encoder_fallbacks_total{kind="machine"}'] == 0
