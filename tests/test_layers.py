@@ -14,8 +14,9 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("pipeline", "preview", "storage", "publish", "notify"),
+    ("pipeline", "plan_work", "preview", "storage", "publish", "notify"),
     ("outputs",),
+    ("plan_data",),
     ("plan",),
     ("cards",),
     ("render", "compose"),
