@@ -4,6 +4,7 @@ PipelineError                  base of all; carries `details` for programs
 ├── InputError                 the caller's input is wrong: permanent, exit status 2
 │   ├── StoryError             a story file or object
 │   ├── ConfigError            configuration, environment or option
+│   ├── PlanError              a plan that this machine does not draw, with the reason
 │   ├── AssetReferenceError    a job's path, inline part or URL is missing or not allowed
 │   └── UnavailableError       an encoder, compositor or service that does not work here
 ├── AssetError                 something a scene needs could not be found, made or read
@@ -68,6 +69,21 @@ class AssetReferenceError(InputError):
         self.reason = reason
         self.allowed = allowed
         self.unusable = unusable
+
+
+PlanFault = Literal["damaged", "version", "machine", "files", "whole"]
+
+
+class PlanError(InputError):
+    """The data of a plan cannot be drawn on this machine.
+
+    damaged: it is no plan. version: another engine made it. machine: its programs, libraries or GPUs would make other bytes.
+    files: one is not in the shared storage. whole: the segments of this video depend on one another.
+    """
+
+    def __init__(self, message: str, *, reason: PlanFault) -> None:
+        super().__init__(message, reason=reason)
+        self.reason: PlanFault = reason
 
 
 class UnavailableError(InputError):

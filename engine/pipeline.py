@@ -36,7 +36,7 @@ from video_pipeline.engine.errors import (
     RenderingError,
 )
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
-from video_pipeline.engine.outputs.frame_choice import FrameWatch, candidate_times
+from video_pipeline.engine.outputs.frame_choice import watch_of
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
 from video_pipeline.engine.outputs.paths import OutputPaths
@@ -49,18 +49,16 @@ from video_pipeline.engine.outputs.write import (
     write_beside,
     write_subtitles,
 )
-from video_pipeline.engine.plan import VideoPlan, open_rates, plan_captions, plan_video
+from video_pipeline.engine.plan import VideoPlan, open_rates, plan_captions, plan_video, segment_cache
 from video_pipeline.engine.render.ahead import DrawnAhead, Stretch, settled_segments
 from video_pipeline.engine.render.bit_budget import BitBudget, needs_budget
 from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
-from video_pipeline.engine.render.quality.rates import SegmentRates
 from video_pipeline.engine.render.renderer import SegmentRenderer, render_segments
-from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.render.sound.track import produce_sound
 from video_pipeline.engine.story import Story, load_story, parse_story
-from video_pipeline.engine.timing import FrameRange, frames_round
+from video_pipeline.engine.timing import FrameRange
 
 logger = logging.getLogger(__name__)
 
@@ -291,7 +289,7 @@ def _produce(
     report = on_event or (lambda event: None)
     sound = scratch / "sound.m4a"
     cancelled = _Stop(stop)
-    watched = _watch_frames(plan)
+    watched = watch_of(plan.frames.timeline)
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(2, "beside") as side:
         video, picture = files.stage(outputs.video), files.stage(outputs.thumbnail)
         writer = Mp4Writer(
@@ -318,11 +316,11 @@ def _produce(
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,
-                    cache=_segment_cache(plan, budget or rates) if use_cache else None,
+                    cache=segment_cache(plan, budget or rates) if use_cache else None,
                     budget=budget,
                     rates=rates,
                     session_wait=plan.encoding.session_wait,
-                    gpu_memory_bytes=_gpu_memory_bytes(plan),
+                    gpu_memory_bytes=plan.gpu_memory_bytes,
                     before=ahead.finish() if ahead else None,
                 )
             except BaseException:
@@ -370,40 +368,19 @@ def _stretches(plans: Iterator[VideoPlan], *, stop: threading.Event | None) -> I
             shown = FrameRange(segments[0].start, start)
             drawn = replace(plan, frames=plan_captions(frames, shown=shown, drawn_next=segments[0]))
             rates = open_rates(drawn)
-            cache = _segment_cache(drawn, rates)
+            cache = segment_cache(drawn, rates)
             renderer = SegmentRenderer(
                 drawn.frames.compositor,
                 plan.encoding.settings,
-                on_frame=_watch_frames(plan),
+                on_frame=watch_of(plan.frames.timeline),
                 stop=stop,
                 cache=cache,
                 rates=rates,
                 session_wait=plan.encoding.session_wait,
-                gpu_memory_bytes=_gpu_memory_bytes(plan),
+                gpu_memory_bytes=plan.gpu_memory_bytes,
                 before=renderer,
             )
             yield Stretch(segments, renderer)
-
-
-def _watch_frames(plan: VideoPlan) -> FrameWatch:
-    # Every scene is scored, so that a segment's cache entry does not depend on the rest of the story.
-    timeline = plan.frames.timeline
-    times = candidate_times(timeline, limit=len(timeline.clips))
-    return FrameWatch(frames_round(time, timeline.fps) for time in times)
-
-
-def _gpu_memory_bytes(plan: VideoPlan) -> int:
-    return int(plan.frames.config.video.gpu_memory_mb * 1e6)
-
-
-def _segment_cache(plan: VideoPlan, rates: BitBudget | SegmentRates) -> SegmentCache:
-    return SegmentCache(
-        plan.frames.cache,
-        timeline=plan.frames.timeline,
-        captions=plan.frames.captions,
-        settings=rates.settings,
-        compositor=plan.frames.compositor.identity(),
-    )
 
 
 def _produce_sound(

@@ -38,6 +38,7 @@ from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
 from video_pipeline.engine.machine.hwaccel import with_hwaccel
+from video_pipeline.engine.render.bit_budget import BitBudget
 from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions, plainer_captions
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.choice import choose_compositor, load_compositor
@@ -86,6 +87,11 @@ class VideoPlan:
 
     frames: FramePlan
     encoding: Encoding
+
+    @property
+    def gpu_memory_bytes(self) -> int:
+        """The memory of each GPU that drawing, and frames for its encoder, may take."""
+        return int(self.frames.config.video.gpu_memory_mb * 1e6)
 
 
 BeginFrames = Callable[[Iterator[FramePlan]], object]
@@ -344,6 +350,17 @@ def open_rates(plan: VideoPlan, *, cached: bool = True) -> SegmentRates:
         kind=PROBES,
     )
     return SegmentRates(frames.compositor, settings, cache=cache if cached else None)
+
+
+def segment_cache(plan: VideoPlan, rates: BitBudget | SegmentRates) -> SegmentCache:
+    """Return the cache of a plan's encoded segments."""
+    return SegmentCache(
+        plan.frames.cache,
+        timeline=plan.frames.timeline,
+        captions=plan.frames.captions,
+        settings=rates.settings,
+        compositor=plan.frames.compositor.identity(),
+    )
 
 
 def _looped(config: Config, story: Story) -> Config:

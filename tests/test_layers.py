@@ -14,8 +14,9 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("fleet", "pipeline", "preview", "storage", "publish", "notify"),
+    ("fleet", "pipeline", "plan_work", "preview", "storage", "publish", "notify"),
     ("outputs",),
+    ("plan_data",),
     ("plan",),
     ("cards",),
     ("render", "compose"),

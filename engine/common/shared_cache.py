@@ -47,7 +47,7 @@ class SharedCache:
         if self._is_resting():
             return None
         try:
-            found = get_sealed(self._store, _shared_key(kind, name))
+            found = get_sealed(self._store, shared_key(kind, name))
         except OSError as error:
             self._rest(error)
             return None
@@ -63,7 +63,7 @@ class SharedCache:
             return
         try:
             body = data if isinstance(data, bytes) else data.read_bytes()
-            stored = put_sealed(self._store, _shared_key(kind, name), body)
+            stored = put_sealed(self._store, shared_key(kind, name), body)
         except OSError as error:
             self._rest(error)
             return
@@ -82,5 +82,6 @@ class SharedCache:
             logger.warning("%s; going on without the shared cache for %g s", error, REST_SECONDS)
 
 
-def _shared_key(kind: str, name: str) -> str:
+def shared_key(kind: str, name: str) -> str:
+    """Return the object's key of an entry."""
     return f"cache/{kind}/{name[:2]}/{name}"

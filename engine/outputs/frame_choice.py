@@ -20,7 +20,7 @@ from PIL import Image
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.planes import video_frame
 from video_pipeline.engine.timeline import Timeline
-from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.engine.timing import FrameRange, Seconds, frame_time, frames_round
 
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
@@ -155,6 +155,12 @@ class FrameWatch:
         # Of equal scores the first frame wins, so that thread timing does not matter.
         best = max(((score, -number) for number, score in self._scores.items()), default=(UNUSABLE, 0))
         return None if best[0] == UNUSABLE else -best[1]
+
+
+def watch_of(timeline: Timeline) -> FrameWatch:
+    """Return what scores one frame of every scene, so that a segment's cache entry does not depend on the rest of the story."""
+    times = candidate_times(timeline, limit=len(timeline.clips))
+    return FrameWatch(frames_round(time, timeline.fps) for time in times)
 
 
 def frame_at(video: Path, time: Seconds) -> Picked:

@@ -99,7 +99,7 @@ def thumbnail_of_watched(
     frame = watched.wait()
     if frame is None or cancelled.is_set():
         return False
-    _write_thumbnail(plan, target, frame)
+    thumbnail_of_frame(plan, target, frame)
     return True
 
 
@@ -111,13 +111,13 @@ def write_beside(
     info = probe_video(video)
     if not has_thumbnail:
         frame = frames_round(pick_frame(video).time, plan.frames.timeline.fps)
-        _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
+        thumbnail_of_frame(plan, files.path(outputs.thumbnail), frame)
     metadata = build_metadata(plan.frames.story, info, origins=plan.frames.origins)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
 
 
-def _write_thumbnail(plan: VideoPlan, target: Path, frame: int) -> None:
+def thumbnail_of_frame(plan: VideoPlan, target: Path, frame: int) -> None:
     """Write a frame with the story's title as the thumbnail, cached if possible."""
     # The frame is drawn again without captions, so that only the title is on it.
     bare = plan.frames.compositor.without_captions()

@@ -100,7 +100,7 @@ class SegmentCache:
 
     def get(self, frames: FrameRange) -> CachedSegment | None:
         """Return the segment that shows a range, or None if it is missing or corrupt."""
-        key = self._key(frames)
+        key = self.key(frames)
         if key is None:
             return None
         with self._lock:
@@ -139,7 +139,7 @@ class SegmentCache:
 
     def has(self, frames: FrameRange) -> bool:
         """Return whether a range has a file, corrupt or not."""
-        key = self._key(frames)
+        key = self.key(frames)
         try:
             return key is not None and self._path(key).exists()
         except OSError:
@@ -150,7 +150,7 @@ class SegmentCache:
         key = self._keys.get(frames)
         if key is None or not (self._usable or self._store.shared):
             return
-        if self._key(frames) != key:
+        if self.key(frames) != key:
             logger.warning(
                 "frames [%d, %d): a source file changed while they were drawn; they are not cached",
                 frames.start,
@@ -169,7 +169,7 @@ class SegmentCache:
     def _path(self, key: str) -> Path:
         return self._store.folder / self._kind / key[:2] / f"{key}.segment"
 
-    def _key(self, frames: FrameRange) -> str | None:
+    def key(self, frames: FrameRange) -> str | None:
         """Return the key of a range, or None if a file cannot be read: drawing will report the error."""
         settings = self._settings(frames) if callable(self._settings) else self._settings
         try:
