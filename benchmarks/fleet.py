@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.report import markdown_table
-from tests.support.rendering_fleet import TestFleet, fleet
 from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
+from tests.support.rendering_fleet import TestFleet, fleet
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 IDLE_SECONDS = 10.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rendering_fleet import LEASE, TestFleet, fleet
 from tests.support.jobs import long_story, node_config, submit, tiny_story, turn_until_ended
 from tests.support.namespaces import NamespacedMachine
+from tests.support.rendering_fleet import LEASE, TestFleet, fleet
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
 from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
