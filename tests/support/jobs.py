@@ -24,7 +24,14 @@ from video_pipeline.engine.jobs.node.running_node import RunningNode
 FAST_SECONDS = 30.0
 """Timeout for anything that takes a second or two on an idle machine."""
 
-RESULT_FIELDS = ("video_info", "warnings", "segments", "segments_from_cache", "timings")
+RESULT_FIELDS = (
+    "video_info",
+    "warnings",
+    "segments",
+    "segments_from_cache",
+    "segments_from_shared",
+    "timings",
+)
 """Fields that a command and a job report about a finished video, besides its files."""
 
 
