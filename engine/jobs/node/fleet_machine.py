@@ -49,12 +49,12 @@ def work(config: Config, *, as_json: bool = False) -> int:
             opened.callback(guard.close)
             ray = supervised_ray(settings, offer, head=False, state=folders.state, guard=guard)
             opened.callback(ray.close)
-            return _run(config, settings, offer, ray, guard, signals)
+            return _watch_until_signalled(config, settings, offer, ray, guard, signals)
     finally:
         signals.close()
 
 
-def _run(
+def _watch_until_signalled(
     config: Config,
     settings: FleetSettings,
     offer: MachineOffer,

@@ -55,9 +55,9 @@ for method in ("ray.rpc.NodeManagerService/GetNodeStats", "ray.rpc.ObjectManager
 DRIVE = """
 import sys, time
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.fleet.connect import connect
+from video_pipeline.engine.fleet.connect import connect_driver
 from video_pipeline.engine.fleet.machines import note_renders
-ray = connect(load_config("/tmp/node.yaml", environ=False))
+ray = connect_driver(load_config("/tmp/node.yaml", environ=False))
 
 @ray.remote(num_cpus=1, max_retries=0)
 def sleep(seconds):
