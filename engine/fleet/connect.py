@@ -64,3 +64,7 @@ def connect_driver(config: Config) -> Any:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UnreachableError(f"fleet.address: no connection to {settings.address}: {first}") from error
     return ray
+
+
+connect: Final = connect_driver
+"""The same, by the name that dispatchers use."""
