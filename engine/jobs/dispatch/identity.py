@@ -10,7 +10,7 @@ import av
 from video_pipeline.engine import __version__
 
 
-def identity() -> dict[str, Any]:
+def shared_versions() -> dict[str, Any]:
     """Return the versions on which the bytes of a video depend, as JSON data."""
     return {
         "video-pipeline": __version__,

@@ -24,7 +24,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     StoppedReport,
 )
 from video_pipeline.engine.jobs.dispatch.guard import Guard
-from video_pipeline.engine.jobs.dispatch.identity import difference, identity
+from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.dispatch.remote_slots import (
     JobWishes,
@@ -76,7 +76,7 @@ class RayDispatcher:
         shared_store(config)  # which raises for a wrong place
         self._lease = config.fleet.lease
         self._needs = slot_needs(config)
-        self._identity = identity()
+        self._identity = shared_versions()
         self._settings = config.model_dump(mode="json", exclude_unset=True)
         self._selector = selectors.DefaultSelector()
         self._slots: dict[int, RemoteSlot] = {}
@@ -275,8 +275,8 @@ class RayDispatcher:
             self._lose(slot, message["reason"], ended=True)
         elif "unsent" in message:
             running = slot.running
-            if running is not None and _key(running.attempt) == (message["job_id"], message["fence"]):
-                self._end(slot, FailedReport(*_key(running.attempt), read_failure(message["failure"])))
+            if running is not None and _pair(running.attempt) == (message["job_id"], message["fence"]):
+                self._end(slot, FailedReport(*_pair(running.attempt), read_failure(message["failure"])))
 
     def _slot_of(self, message: dict[str, Any]) -> RemoteSlot | None:
         for kind in ("placed", "polled", "missed", "lost", "unsent", "started"):
@@ -350,7 +350,7 @@ class RayDispatcher:
         running = slot.running
         if running is None:
             return
-        key = _key(running.attempt)
+        key = _pair(running.attempt)
         end = news["end"]
         if end is not None and (end["job_id"], end["fence"]) == key:
             self._ended(slot, running, end)
@@ -363,7 +363,7 @@ class RayDispatcher:
 
     def _ended(self, slot: RemoteSlot, running: RemoteAttempt, end: dict[str, Any]) -> None:
         """Process the end of an attempt that its machine has told."""
-        key = _key(running.attempt)
+        key = _pair(running.attempt)
         self._keep_log(running.attempt, str(end["log"]))
         if "finished" in end:
             result, files = dict(end["finished"]), list(end["files"])
@@ -421,7 +421,7 @@ class RayDispatcher:
         self._reports.append(report)
 
     def _report_failed(self, running: RemoteAttempt, failure: Failure) -> None:
-        key = _key(running.attempt)
+        key = _pair(running.attempt)
         self._folders.remove_work(*key)
         self._folders.remove_staging(*key)
         self._reports.append(FailedReport(*key, failure))
@@ -429,7 +429,7 @@ class RayDispatcher:
     def _keep_log(self, attempt: Attempt, text: str) -> None:
         """Keep the log that came with an attempt's end where local attempts have theirs."""
         try:
-            self._folders.log(*_key(attempt)).write_text(f"{text}\n", encoding="utf-8")
+            self._folders.log(*_pair(attempt)).write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             logger.warning("cannot keep a log: %s", error)
 
@@ -442,7 +442,7 @@ class RayDispatcher:
     def _send_stop(self, slot: RemoteSlot, *, now: bool) -> None:
         running = slot.running
         if running is not None and slot.phase != "lost":
-            job_id, fence = _key(running.attempt)
+            job_id, fence = _pair(running.attempt)
             text = json.dumps({"job_id": job_id, "fence": fence, "now": now})
             self._send(stop=slot.number, text=text)
 
@@ -496,5 +496,5 @@ class RayDispatcher:
                     self._report_failed(self._collecting.pop(key), failure)
 
 
-def _key(attempt: Attempt) -> tuple[str, int]:
+def _pair(attempt: Attempt) -> tuple[str, int]:
     return attempt.job_id, attempt.fence

@@ -105,7 +105,7 @@ class RayBridge:
                 .remote(setup)
             )
         except Exception as error:
-            self._pipe.send(lost=create, reason=_words(error))
+            self._pipe.send(lost=create, reason=_error_line(error))
             return
         self._actors[create] = actor
         self._call(create, "describe", "placed")
@@ -128,9 +128,9 @@ class RayBridge:
         def done(future: Future[Any]) -> None:
             error = future.exception()
             if isinstance(error, ActorUnavailableError) and method != "start":
-                self._pipe.send(missed=slot, reason=_words(error))
+                self._pipe.send(missed=slot, reason=_error_line(error))
             elif error is not None:
-                self._pipe.send(lost=slot, reason=_words(error))
+                self._pipe.send(lost=slot, reason=_error_line(error))
             elif reply is not None:
                 text = future.result()
                 self._pipe.send(**{reply: slot, "text": text if isinstance(text, str) else ""})
@@ -142,7 +142,7 @@ class RayBridge:
         try:
             getattr(actor, method).remote(*arguments).future().add_done_callback(done)
         except Exception as error:
-            self._pipe.send(**{"lost" if method == "start" else "missed": slot, "reason": _words(error)})
+            self._pipe.send(**{"lost" if method == "start" else "missed": slot, "reason": _error_line(error)})
 
     def _watch_cluster(self, client: Any) -> None:
         """Tell the node which machines there are and which resources are free, again and again."""
@@ -153,7 +153,7 @@ class RayBridge:
                 machines, free = fleet_resources(client)
                 self._pipe.send(cluster={"machines": machines, "free": free})
             except Exception as error:  # the control store is away: it comes back, or the leases end
-                logger.warning("cannot list the machines: %s", _words(error))
+                logger.warning("cannot list the machines: %s", _error_line(error))
             time.sleep(CLUSTER_SECONDS)
 
     # -- files ------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def _ray() -> Any:
     return ray
 
 
-def _words(error: BaseException) -> str:
+def _error_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error) or repr(error)).splitlines()[0][:300]}"
 
 
@@ -231,7 +231,7 @@ def _listen(pipe: NodePipe, messages: queue.SimpleQueue[dict[str, Any]]) -> None
     end_at_once()
 
 
-def _in_thread(target: Callable[..., None], *arguments: Any) -> None:
+def _begin_thread(target: Callable[..., None], *arguments: Any) -> None:
     threading.Thread(target=target, args=arguments, daemon=True).start()
 
 
@@ -244,9 +244,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     pipe = NodePipe(receive, send)
     messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    _in_thread(_listen, pipe, messages)
+    _begin_thread(_listen, pipe, messages)
     setup = messages.get()["setup"]
-    _in_thread(_beat, pipe, setup["heartbeat"])
+    _begin_thread(_beat, pipe, setup["heartbeat"])
     RayBridge(load_config(setup["config"], environ=False), pipe).serve(messages)
 
 

@@ -39,7 +39,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
 )
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
-from video_pipeline.engine.jobs.dispatch.identity import identity
+from video_pipeline.engine.jobs.dispatch.identity import shared_versions
 from video_pipeline.engine.jobs.dispatch.lease import MachineLease, machine_seconds
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.dispatch.machine_place import read_place
@@ -110,7 +110,7 @@ class MachineSlot:
     def describe(self) -> str:
         """Return who this is, as JSON."""
         return json.dumps(
-            {"host": socket.gethostname(), "id": self._id, "pid": os.getpid(), "identity": identity()}
+            {"host": socket.gethostname(), "id": self._id, "pid": os.getpid(), "identity": shared_versions()}
         )
 
     def start(self, text: str) -> str:

@@ -63,7 +63,7 @@ def fetch_inputs(store: ObjectStore, names: Iterable[str], inbox: Path) -> None:
         if path.is_file() and _sha256(path) == sha256:
             continue
         partial = inbox / f".partial-{name}"
-        _fetch(store, content_key(sha256), partial, sha256=sha256)
+        _fetch_checked(store, content_key(sha256), partial, sha256=sha256)
         partial.replace(path)
 
 
@@ -96,7 +96,7 @@ def fetch_staged(
         if not key.startswith(_staged_key(job_id, fence, "")):
             raise TransferError(f"the machine sent {key!r:.100} as a file of {attempt_name(job_id, fence)}")
         path = folder / name
-        _fetch(store, key, path, sha256=sha256, size=int(file["size"]))
+        _fetch_checked(store, key, path, sha256=sha256, size=int(file["size"]))
         sync_file(path)
 
 
@@ -120,7 +120,7 @@ def _input_sha256(name: str) -> str:
     return match.group(1)
 
 
-def _fetch(store: ObjectStore, key: str, path: Path, *, sha256: str, size: int | None = None) -> None:
+def _fetch_checked(store: ObjectStore, key: str, path: Path, *, sha256: str, size: int | None = None) -> None:
     """Fetch an object into a file and check it; leave no file that is not whole.
 
     A damaged object is deleted, so that whoever has its bytes can store them again.

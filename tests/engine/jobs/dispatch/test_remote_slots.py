@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.jobs.dispatch.identity import difference, identity
+from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.remote_slots import JobWishes, slot_needs
 
 
@@ -40,7 +40,7 @@ def test_only_a_job_that_names_nvenc_waits_for_a_session() -> None:
 
 
 def test_a_machine_of_another_version_is_refused_with_both_versions() -> None:
-    own = identity()
+    own = shared_versions()
     assert difference(own, dict(own)) == ""
     other = {**own, "video-pipeline": "0.0.1"}
     assert difference(own, other) == f"video-pipeline 0.0.1, the node has {own['video-pipeline']}"
