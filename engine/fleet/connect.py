@@ -37,7 +37,7 @@ def ask_fleet(settings: FleetSettings) -> Any:
     return client
 
 
-def connect(config: Config) -> Any:
+def connect_driver(config: Config) -> Any:
     """Make this process the driver of the fleet that its own `serve --fleet` runs; return the module `ray`.
 
     The server's Ray must be ready. An earlier connection is given up first, so call it again after the local raylet has
@@ -64,3 +64,7 @@ def connect(config: Config) -> Any:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UnreachableError(f"fleet.address: no connection to {settings.address}: {first}") from error
     return ray
+
+
+connect: Final = connect_driver
+"""The same, by the name that dispatchers use."""

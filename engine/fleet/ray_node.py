@@ -152,7 +152,6 @@ class RayNode:
 
         setup, head = self._setup, self._setup["head"]
         started: list[Any] = []
-        services.start_ray_process = _without_password(services.start_ray_process, started)
         services.get_node = _with_patience(services.get_node, started)
         environment_port = _free_port(setup["bind"])
         parameters = RayParams(
@@ -174,6 +173,7 @@ class RayNode:
             redis_username=self._redis.user if self._redis else None,
             redis_password=self._redis.password if self._redis else None,
         )
+        services.start_ray_process = _without_password(services.start_ray_process, started, parameters)
         # Ray's dashboard takes 130 MB and shows nothing of ours; Ray starts it even if told not to.
         Node.start_api_server = lambda *_, **__: None
         try:
@@ -254,18 +254,19 @@ def _check_port_is_free(host: str, port: int) -> None:
             ) from error
 
 
-def _without_password(start: Any, started: list[Any]) -> Any:
+def _without_password(start: Any, started: list[Any], parameters: Any) -> Any:
     """Return Ray's function that starts a program, with Redis's password in the environment, not on the command line.
 
     Each that it starts is added to `started`.
     """
+    password = parameters.redis_password
 
     def starts(command: list[str], *arguments: Any, **options: Any) -> Any:
-        flag = "--redis_password="
-        found = [part.removeprefix(flag) for part in command if part.startswith(flag)]
-        if found:
-            command = [part for part in command if not part.startswith(flag)] + ["--fromenv=redis_password"]
-            options["env_updates"] = {**(options.get("env_updates") or {}), "FLAGS_redis_password": found[0]}
+        if command[0].endswith("/gcs_server") and password:
+            command = [part for part in command if not part.startswith("--redis_password=")]
+            command.append("--fromenv=redis_password")
+            options["env_updates"] = {**(options.get("env_updates") or {}), "FLAGS_redis_password": password}
+            parameters.redis_password = None  # or the raylet has it on its command line
         _tell_ports(command)
         started.append(start(command, *arguments, **options))
         return started[-1]

@@ -72,7 +72,7 @@ class RayProcess:
         redis = parse_redis_url(settings.redis_url) if settings.redis_url else None
         self._environ = ray_environment(settings, environ)
         if head:
-            self._environ |= _storage(settings, redis_address=redis.address if redis else None)
+            self._environ |= _store_variables(settings, redis_address=redis.address if redis else None)
         self._setup = {
             "head": head,
             "address": settings.address,
@@ -283,7 +283,7 @@ def prune_logs(temp: Path, *, most_bytes: int = LOGS_BYTES) -> int:
     return deleted
 
 
-def _storage(settings: FleetSettings, *, redis_address: str | None) -> dict[str, str]:
+def _store_variables(settings: FleetSettings, *, redis_address: str | None) -> dict[str, str]:
     """Return the variables that say where the server's Ray keeps what must outlive it."""
     name = _fleet_name(settings.folder)
     if redis_address is not None:

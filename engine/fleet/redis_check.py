@@ -59,14 +59,14 @@ def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> str 
     try:
         with socket.create_connection((place.host, place.port), seconds) as plain:
             if not place.encrypted:
-                return _ask(plain, place)
+                return _login_and_ping(plain, place)
             with ssl.create_default_context().wrap_socket(plain, server_hostname=place.host) as encrypted:
-                return _ask(encrypted, place)
+                return _login_and_ping(encrypted, place)
     except OSError as error:
         return f"Redis at {place.name} does not answer: {error.strerror or error}"
 
 
-def _ask(connection: socket.socket, place: RedisPlace) -> str | None:
+def _login_and_ping(connection: socket.socket, place: RedisPlace) -> str | None:
     login = [place.user, place.password] if place.user else [place.password]
     for command in ([["AUTH", *login]] if place.password else []) + [["PING"]]:
         data = [part.encode() for part in command]

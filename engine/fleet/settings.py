@@ -68,7 +68,7 @@ def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetS
     """
     bind = config.fleet.bind
     if bind is None and config.fleet.address is not None:
-        bind = _resolved(config.fleet.address.rpartition(":")[0].strip("[]"))
+        bind = _address_of_host(config.fleet.address.rpartition(":")[0].strip("[]"))
     if bind is None:
         raise ConfigError(
             "fleet.bind: not set; set it to this machine's IP address in the network of the other machines"
@@ -78,7 +78,7 @@ def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetS
     address = config.fleet.address or f"{host}:{DEFAULT_PORT}"
     token = _token_path(config, state)
     if make and not token.exists():
-        make_token(token)
+        make_joining_token(token)
     return _settings(config, state, address=address, bind=bind, redis_url=config.processing.redis_url)
 
 
@@ -88,7 +88,7 @@ def machine_settings(config: Config, state: Path) -> FleetSettings:
     if address is None:
         raise ConfigError("fleet.address: not set; give HOST:PORT of the server: worker --join HOST:PORT")
     host = address.rpartition(":")[0].strip("[]")
-    bind = config.fleet.bind or _address_towards(_resolved(host))
+    bind = config.fleet.bind or _address_towards(_address_of_host(host))
     _check_own(bind)
     return _settings(config, state, address=address, bind=bind)
 
@@ -108,7 +108,7 @@ def check_ray() -> None:
         raise UnavailableError(f"fleet: ray is not installed; {install_extra('fleet')}")
 
 
-def make_token(path: Path) -> None:
+def make_joining_token(path: Path) -> None:
     """Write a new token to a file that only its owner may read; raise ConfigError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -121,7 +121,7 @@ def make_token(path: Path) -> None:
         raise ConfigError(f"fleet.token_path: cannot write {path}: {error.strerror}") from error
 
 
-def check_token(path: Path) -> None:
+def check_joining_token(path: Path) -> None:
     """Raise ConfigError if a token's file is missing, open to others, or holds no token."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -146,7 +146,7 @@ def _settings(
     if not 1024 <= port <= 65535:
         raise ConfigError(f"fleet.address: got port {port}; allowed: 1024 to 65535")
     token = _token_path(config, state)
-    check_token(token)
+    check_joining_token(token)
     return FleetSettings(
         address=address,
         bind=bind,
@@ -185,7 +185,7 @@ def _temp(config: Config, state: Path) -> Path:
     return temp
 
 
-def _resolved(host: str) -> str:
+def _address_of_host(host: str) -> str:
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:

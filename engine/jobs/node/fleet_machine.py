@@ -57,7 +57,7 @@ def work(config: Config, *, as_json: bool = False) -> int:
             ray = supervised_ray(settings, offer, head=False, state=folders.state, guard=guard)
             opened.callback(ray.close)
             watched = _Watched(ray, guard, health, metrics)
-            return _run(config, settings, offer, watched, signals)
+            return _watch_until_signalled(config, settings, offer, watched, signals)
     finally:
         signals.close()
 
@@ -86,7 +86,7 @@ class _Watched:
         self.metrics.ready(not reasons)
 
 
-def _run(
+def _watch_until_signalled(
     config: Config, settings: FleetSettings, offer: MachineOffer, watched: _Watched, signals: StopSignals
 ) -> int:
     """Watch Ray's programs until a signal arrives, then drain."""

@@ -61,9 +61,9 @@ for method in ("ray.rpc.NodeManagerService/GetNodeStats", "ray.rpc.ObjectManager
 DRIVE = """
 import sys, time
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.fleet.connect import connect
+from video_pipeline.engine.fleet.connect import connect_driver
 from video_pipeline.engine.fleet.machines import note_renders
-ray = connect(load_config("/tmp/node.yaml", environ=False))
+ray = connect_driver(load_config("/tmp/node.yaml", environ=False))
 
 @ray.remote(num_cpus=1, max_retries=0)
 def sleep(seconds):
@@ -165,6 +165,7 @@ def test_no_port_of_a_machine_serves_who_has_no_token(
         assert sorted(told.stdout.split()) == ["UNAUTHENTICATED", "UNIMPLEMENTED"], told.stderr
 
 
+@pytest.mark.slow
 def test_another_version_of_ray_is_refused_with_both_versions(fleet: NamespaceFleet) -> None:
     machine = fleet.net.machine()
     fleet.give_token(machine)
@@ -195,6 +196,7 @@ def test_a_control_store_that_is_killed_is_back_and_the_driver_and_its_task_go_o
     assert len(fleet.status(worker[0])) == 2
 
 
+@pytest.mark.slow
 def test_a_raylet_that_is_killed_is_started_again(
     fleet: NamespaceFleet, worker: tuple[NamespacedMachine, Program]
 ) -> None:
@@ -209,6 +211,7 @@ def test_a_raylet_that_is_killed_is_started_again(
     assert before not in {each["id"] for each in fleet.status(machine) if each["status"] != "dead"}
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_asked_to_stop_lets_its_task_end_and_takes_no_other(
     fleet: NamespaceFleet, worker: tuple[NamespacedMachine, Program]
 ) -> None:

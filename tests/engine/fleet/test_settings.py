@@ -12,10 +12,10 @@ from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.environment import ray_environment
 from video_pipeline.engine.fleet.settings import (
-    check_token,
+    check_joining_token,
     client_settings,
     machine_settings,
-    make_token,
+    make_joining_token,
     server_settings,
 )
 
@@ -25,7 +25,7 @@ ADDRESS = "192.0.2.7"
 @pytest.fixture
 def token(tmp_path: Path) -> Path:
     path = tmp_path / "token"
-    make_token(path)
+    make_joining_token(path)
     return path
 
 
@@ -41,13 +41,13 @@ def own_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_token_is_made_once_and_closed_to_others(tmp_path: Path) -> None:
     path = tmp_path / "new" / "token"
-    make_token(path)
+    make_joining_token(path)
     first = path.read_text()
-    make_token(path)
+    make_joining_token(path)
     assert path.read_text() == first
     assert len(first) == 64
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    check_token(path)
+    check_joining_token(path)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_token_that_is_open_or_none_is_refused(text: str, mode: int, reason: s
     path.write_text(text)
     path.chmod(mode)
     with pytest.raises(ConfigError, match=f"^fleet.token_path: .*{reason}") as caught:
-        check_token(path)
+        check_joining_token(path)
     assert text not in str(caught.value)
 
 
