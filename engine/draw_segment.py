@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from video_pipeline.engine.assets.cache_folder import open_asset_cache
+from video_pipeline.engine.assets.cache_folder import open_asset_cache, scratch_folder
+from video_pipeline.engine.common.arguments import as_instance, wrong_type
 from video_pipeline.engine.common.object_store import ObjectStore
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
@@ -20,9 +22,6 @@ from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, S
 from video_pipeline.engine.render.renderer import SegmentRenderer
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.timeline import Footage
-
-ASSETS = "plan-assets"
-"""Folder of the content cache with files of plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class DrawnSegment:
 class PlanDrawer:
     """Draws segments of one plan; what was loaded for one is used for the next. Use it in one thread.
 
-    `data` is what `encode_plan` returned. Raises InputError if it is no plan, UnavailableError if this machine would make
+    The plan's files are written into `folder`, which nobody else uses: a file's links and times are part of what tells that it
+    has not changed. `data` is what `encode_plan` returned. Raises InputError if it is no plan, UnavailableError if this machine would make
     other bytes, RenderingError. `progress` gets the frames that are done, those of the video, and those that were cached.
     """
 
@@ -49,12 +49,13 @@ class PlanDrawer:
         *,
         store: ObjectStore,
         config: Config,
+        folder: Path,
         stop: threading.Event | None = None,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> None:
         self._stop, self._progress = stop, progress
         self._cache = open_asset_cache(config, required=False)
-        self.plan: DrawingPlan = decode_plan(data, store, self._cache.folder / ASSETS)
+        self.plan: DrawingPlan = decode_plan(data, store, folder)
         settings = config.override("video", **self.plan.video)
         decoded = any(
             isinstance(clip.source, Footage) and clip.source.exact_pix_fmt
@@ -119,6 +120,12 @@ def draw_segment(
     """Draw and encode segment `number` of the plan `data` into the cache that machines share.
 
     The render that made the plan finds it there. `config` is this machine's own; its `fleet.store` names the shared storage,
-    which is `store`. Raises as PlanDrawer does.
+    which is `store`. Raises as PlanDrawer does, and TypeError naming an argument of a wrong type.
     """
-    return PlanDrawer(data, store=store, config=config, stop=stop).draw(number)
+    data = as_instance(data, bytes, "data")
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise wrong_type(number, "number", "a whole number")
+    config = as_instance(config, Config, "config")
+    stop = None if stop is None else as_instance(stop, threading.Event, "stop")
+    with scratch_folder(config) as folder:
+        return PlanDrawer(data, store=store, config=config, folder=folder, stop=stop).draw(number)

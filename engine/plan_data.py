@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from video_pipeline.engine import __version__
-from video_pipeline.engine.common.cache import ContentCache, FileDigests
+from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.common.object_store import ObjectStore, content_key
 from video_pipeline.engine.errors import InputError, RenderingError, UnavailableError
@@ -111,7 +111,7 @@ def encode_plan(plan: VideoPlan, store: ObjectStore) -> bytes:
 
 
 def decode_plan(data: bytes, store: ObjectStore, folder: Path) -> DrawingPlan:
-    """Return a plan from its data; its files are written into `folder`, where they are used again by other segments.
+    """Return a plan from its data; its files are written into `folder`.
 
     Raises PlanDataError for data that is no plan, UnavailableError for one of another version, MissingAssetError.
     """
@@ -350,7 +350,6 @@ def _fitting(timeline: Timeline) -> Timeline:
 def _fetched(store: ObjectStore, sha256: str, path: Path) -> Path:
     """Return a file with a SHA-256, fetched if it is not there."""
     if path.is_file():  # it was checked when it was written
-        ContentCache.touch(path)
         return path
     folder = path.parent
     folder.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from video_pipeline.engine.api.video_renderer import VideoRenderer
     from video_pipeline.engine.assets.models import Sound
     from video_pipeline.engine.batch import RowResult, render_many
+    from video_pipeline.engine.common.open_store import open_store
     from video_pipeline.engine.config import Config, load_config
+    from video_pipeline.engine.draw_segment import DrawnSegment, draw_segment
     from video_pipeline.engine.errors import (
         AccessError,
         AssetError,
@@ -66,7 +68,9 @@ _WHERE = {
     "api.stages": ("AssetGenerator", "MetadataGenerator", "SceneComposer", "StoryProcessor"),
     "assets.models": ("Sound",),
     "batch": ("RowResult", "render_many"),
+    "common.open_store": ("open_store",),
     "config": ("Config", "load_config"),
+    "draw_segment": ("DrawnSegment", "draw_segment"),
     "api.error_handler": ("ErrorHandler",),
     "errors": (
         "AccessError",
@@ -122,6 +126,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "ContentGenerationOrchestrator",
+    "DrawnSegment",
     "EncoderError",
     "ErrorHandler",
     "Event",
@@ -160,8 +165,10 @@ __all__ = [
     "VideoJob",
     "VideoRenderer",
     "__version__",
+    "draw_segment",
     "load_config",
     "load_story",
+    "open_store",
     "parse_story",
     "render_many",
     "render_story",

@@ -115,6 +115,9 @@ class Attempt:
     story: Mapping[str, Any]
     config: Mapping[str, Any]
     priority: Priority
+    drawing: Mapping[str, Any] | None = None
+    """Segments to draw for another machine's attempt at the job: `plan`, the SHA-256 of the plan's data in the shared storage, and
+    their `numbers`. Nothing of it is published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tests.support.cuda_frames import noisy
 from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.draw_segment import PlanDrawer, draw_segment
+from video_pipeline.engine.draw_segment import draw_segment
 from video_pipeline.engine.errors import InputError, PipelineError, UnavailableError
 from video_pipeline.engine.pipeline import RenderResult, render_story
 from video_pipeline.engine.plan import plan_video
@@ -40,7 +40,10 @@ from video_pipeline.engine.config import load_config
 from video_pipeline.engine.draw_segment import PlanDrawer
 told = json.loads(sys.argv[1])
 drawer = PlanDrawer(
-    Path(told["plan"]).read_bytes(), store=FolderStore(Path(told["store"])), config=load_config(told["config"], environ=False)
+    Path(told["plan"]).read_bytes(),
+    store=FolderStore(Path(told["store"])),
+    config=load_config(told["config"], environ=False),
+    folder=Path(told["folder"]),
 )
 for number in told["numbers"]:
     drawn = drawer.draw(number)
@@ -90,6 +93,7 @@ class Machines:
                 "plan": str(self._place / "plan"),
                 "store": str(self._store),
                 "config": settings(folder, self._store),
+                "folder": str(folder / "files"),
                 "numbers": self.numbers[machine::2],
             }
             subprocess.run([sys.executable, "-c", MACHINE, json.dumps(told)], check=True, timeout=120)
@@ -234,7 +238,7 @@ def test_a_machine_that_would_make_other_bytes_refuses(
 ) -> None:
     data, store, config = encoded
     with pytest.raises(UnavailableError, match=words):
-        PlanDrawer(json.dumps({**json.loads(data), **change}).encode(), store=store, config=config)
+        draw_segment(json.dumps({**json.loads(data), **change}).encode(), 0, store=store, config=config)
 
 
 def test_a_file_that_is_missing_or_damaged_in_the_storage_is_named(

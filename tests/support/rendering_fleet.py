@@ -25,6 +25,8 @@ START_SECONDS = 300.0
 
 JOB_SECONDS = 180.0
 LEASE = 4.0
+SPLIT_SECONDS = 8.0
+"""More than the drawing of `long_story` is estimated at, less than that of `large_story`."""
 
 
 class TestFleet:
@@ -127,6 +129,7 @@ class TestFleet:
                 "bind": machine.address,
                 "store": str(self.shared / "store"),
                 "lease": LEASE,
+                "split_seconds": SPLIT_SECONDS,
                 **self._keys,
                 **fleet,
             },

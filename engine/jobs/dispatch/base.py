@@ -51,7 +51,17 @@ class StoppedReport:
     fence: int
 
 
-Report = ProgressReport | FinishedReport | FailedReport | StoppedReport
+@dataclass(frozen=True, slots=True)
+class SpreadReport:
+    """A large attempt lets others draw segments: `plan` is the SHA-256 of its plan's data in the shared storage."""
+
+    job_id: str
+    fence: int
+    plan: str
+    numbers: tuple[int, ...]
+
+
+Report = ProgressReport | SpreadReport | FinishedReport | FailedReport | StoppedReport
 
 
 class Dispatcher(Protocol):

@@ -22,6 +22,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     FinishedReport,
     ProgressReport,
     Report,
+    SpreadReport,
     StoppedReport,
 )
 from video_pipeline.engine.jobs.dispatch.disk_use import DiskUse
@@ -70,7 +71,10 @@ class LocalDispatcher:
         cores: int | None = None,
         guard: Guard | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        spreads: bool = False,
     ) -> None:
+        """Start the workers. With `spreads`, large attempts tell by SpreadReport what others may draw."""
+        self._spreads = spreads
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
         self._cores = cores or max(1, cpu_count() // slots)
         self.started_workers = 0
@@ -143,6 +147,8 @@ class LocalDispatcher:
                 "temp": str(work),
                 "log": str(log),
                 "inbox": str(folders.inbox),
+                "drawing": attempt.drawing,
+                "spreads": self._spreads,
             }
             path = work / "attempt.json"
             path.write_text(json.dumps(description), encoding="ascii")
@@ -260,6 +266,10 @@ class LocalDispatcher:
             running.opening = message["opening"] is True
         elif "progress" in message:
             self._reports.append(ProgressReport(job_id, fence, read_progress(message["progress"])))
+        elif "spread" in message:
+            told = message["spread"]
+            numbers = tuple(int(number) for number in told["numbers"])
+            self._reports.append(SpreadReport(job_id, fence, str(told["plan"]), numbers))
         elif message.get("fence") == fence:
             self._handle_outcome(slot, running, message)
 

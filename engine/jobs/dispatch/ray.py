@@ -11,6 +11,7 @@ import logging
 import selectors
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
@@ -31,9 +32,12 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
     RemoteAttempt,
     RemoteSlot,
     SlotKind,
+    keep_log,
     lost_report,
+    renders_of,
     slot_needs,
 )
+from video_pipeline.engine.jobs.dispatch.shared_segments import SharedSegments, attempt_key
 from video_pipeline.engine.jobs.dispatch.slots import BACKOFF_SECONDS
 from video_pipeline.engine.jobs.dispatch.transfer import shared_store
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess, read_failure, read_progress
@@ -85,6 +89,7 @@ class RayDispatcher:
         self._noted: dict[str, list[str]] = {}
         self._noted_at = clock.monotonic()
         self._wishes = JobWishes(config)
+        self._shared = SharedSegments(self._slots, self._send, config.fleet.job_slots)
         self._numbers = 0
         self._bridge: WorkerProcess | None = None
         self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
@@ -109,7 +114,7 @@ class RayDispatcher:
     def capacity(self) -> int:
         """Number of attempts that can run at once: those that run, and idle slots."""
         opened = self._clock.monotonic() >= self._open_at
-        return self.running + (sum(slot.is_idle for slot in self._slots.values()) if opened else 0)
+        return self.running + (sum(slot.can_start for slot in self._slots.values()) if opened else 0)
 
     @property
     def running(self) -> int:
@@ -129,15 +134,15 @@ class RayDispatcher:
     @property
     def accepts(self) -> Callable[[Mapping[str, Any]], bool] | None:
         """Whether a job with this configuration could start now: one for NVENC waits for a slot that has a session."""
-        if any(slot.is_idle and slot.kind == "nvenc" for slot in self._slots.values()):
+        if any(slot.can_start and slot.kind == "nvenc" for slot in self._slots.values()):
             return None
         return lambda config: not self._wishes.nvenc(config)
 
     def start(self, attempt: Attempt) -> None:
         """Start an attempt; call it only if `running` is below `capacity`."""
-        idle = [slot for slot in self._slots.values() if slot.is_idle]
+        able = [slot for slot in self._slots.values() if slot.can_start]
         wanted: SlotKind = "nvenc" if self._wishes.nvenc(attempt.config) else "cpu"
-        slot = min(idle, key=lambda slot: slot.kind != wanted)
+        slot = min(able, key=lambda slot: (slot.kind != wanted, not slot.is_idle))
         key = attempt.job_id, attempt.fence
         slot.running = RemoteAttempt(attempt, slot.machine, self._clock.monotonic())
         work = self._folders.work(*key)
@@ -151,6 +156,10 @@ class RayDispatcher:
             self._end(slot, FailedReport(*key, failure))
             return
         logger.info("on %s", slot.machine, extra={"job_id": attempt.job_id})
+        if slot.drawing is not None:
+            slot.next_path = str(path)
+            self._shared.stop(slot)
+            return
         self._send(start=slot.number, path=str(path), inbox=str(self._folders.inbox))
 
     def stop(self, job_id: str, fence: int, *, now: bool = False) -> None:
@@ -227,6 +236,8 @@ class RayDispatcher:
         if now - self._noted_at >= NOTE_SECONDS:
             self._noted_at = now
             self._note_renders()
+        if not self._closed:
+            self._shared.share_out(now, leaving=self._leaves)
         for slot in list(self._slots.values()):
             if slot.poll_at is not None and now >= slot.poll_at and slot.phase != "lost":
                 self._poll(slot, now)
@@ -238,11 +249,7 @@ class RayDispatcher:
 
     def _note_renders(self) -> None:
         """Say what each machine renders, if that has changed."""
-        renders: dict[str, list[str]] = {}
-        for slot in self._slots.values():
-            if slot.running is not None:
-                attempt = slot.running.attempt
-                renders.setdefault(slot.machine_id, []).append(f"{attempt.job_id} ({attempt.story_id})")
+        renders = renders_of(self._slots.values())
         if renders != self._noted and self._bridge is not None:
             self._noted = renders
             self._send(renders=renders)
@@ -274,9 +281,9 @@ class RayDispatcher:
         elif "lost" in message:
             self._lose(slot, message["reason"], ended=True)
         elif "unsent" in message:
-            running = slot.running
-            if running is not None and _pair(running.attempt) == (message["job_id"], message["fence"]):
-                self._end(slot, FailedReport(*_pair(running.attempt), read_failure(message["failure"])))
+            key = message["job_id"], message["fence"]
+            if slot.running is not None and attempt_key(slot.running.attempt) == key:
+                self._end(slot, FailedReport(*key, read_failure(message["failure"])))
 
     def _slot_of(self, message: dict[str, Any]) -> RemoteSlot | None:
         for kind in ("placed", "polled", "missed", "lost", "unsent", "started"):
@@ -301,28 +308,21 @@ class RayDispatcher:
     def _leave_draining(self) -> None:
         """Give back the idle slots of machines that leave, which wait for that."""
         for slot in self._slots.values():
-            if (
-                slot.running is None
-                and self.machines.get(slot.machine_id) == DRAINING
-                and slot.phase != "lost"
-            ):
+            if slot.running is None and self._leaves(slot) and slot.phase != "lost":
                 logger.info("the slot on %s is given back: its machine leaves", slot.machine)
                 slot.phase = "lost"
                 self._send(kill=slot.number)
+
+    def _leaves(self, slot: RemoteSlot) -> bool:
+        return self.machines.get(slot.machine_id) == DRAINING
 
     def _create(self, kind: SlotKind) -> None:
         self._numbers += 1
         slot = RemoteSlot(self._numbers, kind, NodeLease(self._lease, now=self._clock.monotonic()))
         self._slots[slot.number] = slot
-        needs = self._needs[kind]
         self._send(
             create=slot.number,
-            needs={
-                "cpus": needs.cpus,
-                "memory": needs.memory,
-                "gpus": needs.gpus,
-                "resources": dict(needs.resources),
-            },
+            needs=asdict(self._needs[kind]),
             setup=json.dumps({"config": self._settings, "lease": self._lease, "nvenc": kind == "nvenc"}),
         )
 
@@ -347,14 +347,21 @@ class RayDispatcher:
             if was != slot.phase == "usable":
                 logger.info("a slot on %s is ready", slot.machine)
             slot.trouble = f"{slot.machine}: {news['trouble']}"[:500] if news["trouble"] else ""
-        running = slot.running
+        running, end = slot.running, news["end"]
+        if slot.drawing is not None:
+            if (path := self._shared.polled(slot, end, now)) is not None:
+                self._send(start=slot.number, path=path, inbox=str(self._folders.inbox))
+            return
         if running is None:
             return
-        key = _pair(running.attempt)
-        end = news["end"]
+        key = attempt_key(running.attempt)
         if end is not None and (end["job_id"], end["fence"]) == key:
             self._ended(slot, running, end)
             return
+        spread = news["spread"]
+        if spread is not None and spread["fence"] == running.attempt.fence:
+            numbers = [int(number) for number in spread["numbers"]]
+            self._shared.offer(running.attempt, slot.kind, str(spread["plan"]), numbers)
         progress = news["progress"]
         if progress is not None and progress["fence"] == running.attempt.fence:
             self._reports.append(ProgressReport(*key, read_progress(progress)))
@@ -363,8 +370,9 @@ class RayDispatcher:
 
     def _ended(self, slot: RemoteSlot, running: RemoteAttempt, end: dict[str, Any]) -> None:
         """Process the end of an attempt that its machine has told."""
-        key = _pair(running.attempt)
-        self._keep_log(running.attempt, str(end["log"]))
+        key = attempt_key(running.attempt)
+        self._shared.forget(key)
+        keep_log(self._folders.log(*key), str(end["log"]))
         if "finished" in end:
             result, files = dict(end["finished"]), list(end["files"])
             slot.running, running.result = None, result
@@ -399,12 +407,14 @@ class RayDispatcher:
             return
         if slot.running is not None or slot.phase != "placing":
             logger.error("a slot on %s is lost: %s", slot.machine or "a machine", reason)
+        self._shared.ended(slot, f"{slot.machine} is lost")
         slot.phase, slot.trouble, slot.has_ended = "lost", reason, ended
         slot.lost_at = self._clock.monotonic()
         self._send(kill=slot.number)
 
     def _remove(self, slot: RemoteSlot) -> None:
         """Forget a lost slot, and report its attempt, whose lease has ended."""
+        self._shared.ended(slot, None)
         running = slot.running
         if running is not None:
             is_there = self.machines.get(slot.machine_id, DRAINING) != DRAINING
@@ -413,25 +423,19 @@ class RayDispatcher:
 
     def _end(self, slot: RemoteSlot, report: Report) -> None:
         """Report the end of a slot's attempt; nothing of it stays here or in the storage."""
-        slot.running = None
+        slot.running, slot.next_path = None, None
         key = report.job_id, report.fence
+        self._shared.forget(key)
         self._folders.remove_work(*key)
         self._folders.remove_staging(*key)
         self._send(discard=[key])
         self._reports.append(report)
 
     def _report_failed(self, running: RemoteAttempt, failure: Failure) -> None:
-        key = _pair(running.attempt)
+        key = attempt_key(running.attempt)
         self._folders.remove_work(*key)
         self._folders.remove_staging(*key)
         self._reports.append(FailedReport(*key, failure))
-
-    def _keep_log(self, attempt: Attempt, text: str) -> None:
-        """Keep the log that came with an attempt's end where local attempts have theirs."""
-        try:
-            self._folders.log(*_pair(attempt)).write_text(f"{text}\n", encoding="utf-8")
-        except OSError as error:
-            logger.warning("cannot keep a log: %s", error)
 
     # -- the bridge ----------------------------------------------------------------------------
 
@@ -442,7 +446,7 @@ class RayDispatcher:
     def _send_stop(self, slot: RemoteSlot, *, now: bool) -> None:
         running = slot.running
         if running is not None and slot.phase != "lost":
-            job_id, fence = _pair(running.attempt)
+            job_id, fence = attempt_key(running.attempt)
             text = json.dumps({"job_id": job_id, "fence": fence, "now": now})
             self._send(stop=slot.number, text=text)
 
@@ -494,7 +498,3 @@ class RayDispatcher:
                 for key in list(self._collecting):
                     failure = Failure("machine", "BridgeLost", "the process that talks to Ray ended")
                     self._report_failed(self._collecting.pop(key), failure)
-
-
-def _pair(attempt: Attempt) -> tuple[str, int]:
-    return attempt.job_id, attempt.fence

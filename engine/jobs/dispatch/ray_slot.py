@@ -6,7 +6,8 @@ this process ends. Only JSON text goes between node and machine; files go throug
 
     node → machine   start {fence, job_id, …, files: [NAME in the inbox]}   stop {fence, now}
                      poll {received: NUMBER, wait: SECONDS}
-    machine → node   {number, ready, trouble, progress: {fence, …}, end: {fence, finished | failed | stopped, log}}
+    machine → node   {number, ready, trouble, progress: {fence, …}, spread: {fence, plan, numbers},
+                      end: {fence, finished | failed | stopped, log}}
 
 Ray is imported where it is asked about the machine only.
 """
@@ -36,6 +37,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     FinishedReport,
     ProgressReport,
     Report,
+    SpreadReport,
 )
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
@@ -98,6 +100,7 @@ class MachineSlot:
         self._ready = False
         self._trouble: str | None = None
         self._progress: dict[str, Any] | None = None
+        self._spread: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self._end_told = 0
         self._lease = MachineLease(given["lease"])
@@ -131,9 +134,12 @@ class MachineSlot:
             self._lease.renew(received)
             if self._end is not None and 0 < self._end_told <= received:
                 self._end, self._end_told = None, 0
-            seen = self._ready, self._trouble, self._progress
+            seen = self._ready, self._trouble, self._progress, self._spread
             self._changed.wait_for(
-                lambda: self._end is not None or seen != (self._ready, self._trouble, self._progress),
+                lambda: (
+                    self._end is not None
+                    or seen != (self._ready, self._trouble, self._progress, self._spread)
+                ),
                 timeout=wait,
             )
             number = self._lease.number_reply()
@@ -145,6 +151,7 @@ class MachineSlot:
                     "ready": self._ready,
                     "trouble": self._trouble,
                     "progress": self._progress,
+                    "spread": self._spread,
                     "end": self._end,
                 }
             )
@@ -172,14 +179,14 @@ class MachineSlot:
             return None
 
     def tell(self, **news: Any) -> None:
-        """Change what the next reply says: `ready`, `trouble`, `progress` or `end`."""
+        """Change what the next reply says: `ready`, `trouble`, `progress`, `spread` or `end`."""
         with self._changed:
             for name, value in news.items():
                 if getattr(self, f"_{name}") != value:
                     setattr(self, f"_{name}", value)
                     self._changed.notify_all()
             if "end" in news:
-                self._end_told, self._progress = 0, None
+                self._end_told, self._progress, self._spread = 0, None, None
 
     @property
     def lease_until(self) -> float:
@@ -203,7 +210,9 @@ class SlotLoop:
         self._store: ObjectStore | None = None
         self._guard = Guard(folders.state)
         self._guard_at = time.monotonic()
-        self._dispatcher = LocalDispatcher(config, folders, slots=1, cores=cores, guard=self._guard)
+        self._dispatcher = LocalDispatcher(
+            config, folders, slots=1, cores=cores, guard=self._guard, spreads=config.fleet.store is not None
+        )
 
     def run(self) -> None:
         """Run until the lease of an attempt has ended and its processes too, or the process is killed."""
@@ -256,6 +265,12 @@ class SlotLoop:
             return
         if isinstance(report, ProgressReport):
             self._slot.tell(progress={"fence": report.fence, **asdict(report.progress)})
+        elif isinstance(report, SpreadReport):
+            self._slot.tell(
+                spread={"fence": report.fence, "plan": report.plan, "numbers": list(report.numbers)}
+            )
+        elif isinstance(report, FinishedReport) and work.attempt.drawing is not None:
+            self._tell_end(work, finished=dict(report.result), files=[])
         elif isinstance(report, FinishedReport):
             work.phase, work.result, work.until = "storing", report.result, self._deadline()
             self._in_thread(work, lambda: self._put(work, report.staged))

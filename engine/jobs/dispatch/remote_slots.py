@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config
@@ -14,6 +16,8 @@ from video_pipeline.engine.fleet.offer import NVENC
 from video_pipeline.engine.jobs.dispatch.base import FailedReport, Report, StoppedReport
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
+
+logger = logging.getLogger(__name__)
 
 SLOT_CPUS: Final = 1
 """One CPU of Ray is a slot; how many cores it has, its machine says by a label."""
@@ -93,7 +97,11 @@ class RemoteAttempt:
 
 @dataclass(slots=True)
 class RemoteSlot:
-    """A slot of another machine. Times are monotonic seconds; `poll_at` is None while a poll is under way."""
+    """A slot of another machine. Times are monotonic seconds; `poll_at` is None while a poll is under way.
+
+    It may draw segments for an attempt on another slot (`drawing`); an attempt of its own is then `running` and starts, from
+    the file `next_path`, when it has stopped that.
+    """
 
     number: int
     kind: SlotKind
@@ -105,13 +113,41 @@ class RemoteSlot:
     has_ended: bool = False
     lost_at: float = 0.0
     running: RemoteAttempt | None = None
+    drawing: Attempt | None = None
+    next_path: str | None = None
+    idle_at: float = 0.0
     poll_at: float | None = None
     polled_at: float = 0.0
 
     @property
     def is_idle(self) -> bool:
         """Whether an attempt could start here."""
+        return self.phase == "usable" and self.running is None and self.drawing is None
+
+    @property
+    def can_start(self) -> bool:
+        """Whether an attempt could start here, perhaps instead of segments of another one."""
         return self.phase == "usable" and self.running is None
+
+
+def keep_log(path: Path, text: str) -> None:
+    """Keep the log that came with an attempt's end where local attempts have theirs."""
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        logger.warning("cannot keep a log: %s", error)
+
+
+def renders_of(slots: Iterable[RemoteSlot]) -> dict[str, list[str]]:
+    """Return what each machine renders, by its id."""
+    renders: dict[str, list[str]] = {}
+    for slot in slots:
+        if slot.running is not None:
+            attempt = slot.running.attempt
+            renders.setdefault(slot.machine_id, []).append(f"{attempt.job_id} ({attempt.story_id})")
+        elif slot.drawing is not None:
+            renders.setdefault(slot.machine_id, []).append(f"{slot.drawing.job_id} (segments)")
+    return renders
 
 
 def lost_report(slot: RemoteSlot, running: RemoteAttempt, *, is_there: bool) -> Report:

@@ -4,6 +4,7 @@
                      {"attempt": PATH}   render the attempt that this file describes
                      {"stop": FENCE}     stop that attempt; end of file: exit at once
     worker → node    {"ready": true}  {"alive": true}  {"progress": {…}}  {"opening": true|false}
+                     {"spread": {"plan": SHA256, "numbers": […]}}   others may draw these segments
                      {"finished": {…}}  {"failed": {…}}  {"stopped": true}
 
 Messages are JSON, one per line. The output of an attempt goes to its log.
@@ -21,7 +22,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +172,38 @@ def _attempt_result(result: RenderResult) -> dict[str, Any]:
     }
 
 
+def _spread(
+    config: Config, pipe: NodePipe, encode: Callable[[], bytes], numbers: Sequence[int], seconds: float
+) -> None:
+    """Tell the node which segments of a large video other machines may draw."""
+    if seconds < config.fleet.split_seconds or config.fleet.store is None:
+        return
+    from video_pipeline.engine.common.object_store import put_content
+    from video_pipeline.engine.common.open_store import open_store
+
+    store = open_store(config.fleet.store, endpoint=config.fleet.store_endpoint)
+    pipe.send(spread={"plan": put_content(store, encode()), "numbers": list(numbers)})
+    logger.info("other machines may draw %d segments", len(numbers))
+
+
+def _draw_for_another(description: dict[str, Any], config: Config, stop: threading.Event) -> dict[str, Any]:
+    """Draw segments of another machine's attempt into the shared cache; return how many were drawn here."""
+    from video_pipeline.engine.common.object_store import get_content
+    from video_pipeline.engine.common.open_store import open_store
+    from video_pipeline.engine.draw_segment import PlanDrawer
+    from video_pipeline.engine.plan_data import MissingAssetError
+
+    wanted, temp = description["drawing"], Path(description["temp"])
+    assert config.fleet.store is not None
+    store = open_store(config.fleet.store, endpoint=config.fleet.store_endpoint)
+    data = get_content(store, str(wanted["plan"]))
+    if data is None:
+        raise MissingAssetError(f"fleet.store: {store.name} has no plan {wanted['plan']}")
+    drawer = PlanDrawer(data, store=store, config=config, folder=temp / "plan", stop=stop)
+    drawn = [drawer.draw(int(number)) for number in wanted["numbers"]]
+    return {"drawn": sum(not segment.was_cached for segment in drawn)}
+
+
 def _render_attempt(
     description: dict[str, Any], config: Config, pipe: NodePipe, stop: threading.Event
 ) -> dict[str, Any]:
@@ -184,6 +218,8 @@ def _render_attempt(
     from video_pipeline.engine.publish.specs import specs_of
     from video_pipeline.engine.story import parse_story
 
+    if description.get("drawing"):
+        return _draw_for_another(description, config, stop)
     temp, staging = Path(description["temp"]), Path(description["staging"])
     settings = job_config(config, description["config"])
     check_length(parse_story(description["story"]), config=settings, node=config.node)
@@ -208,6 +244,7 @@ def _render_attempt(
         max_seconds=config.node.max_video_seconds,
         on_event=ProgressMeter(lambda progress: pipe.send(progress=progress)),
         stop=stop,
+        spread=partial(_spread, config, pipe) if description.get("spreads") else None,
     )
     fields = _attempt_result(result)
     fields["warnings"] = [*local.warnings, *fields["warnings"]]

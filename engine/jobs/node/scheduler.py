@@ -280,7 +280,7 @@ class Scheduler:
                 ended = self._fail(report.job_id, report.fence, started, report.failure)
             case StoppedReport():
                 ended = self._stopped(report, started)
-            case ProgressReport():
+            case _:
                 return
         del self._started[report.job_id, report.fence]
         self._log(ended)

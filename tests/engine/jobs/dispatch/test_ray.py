@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 WORKER = "dispatch.worker "
+LARGE = {"video": {"size": [540, 960]}}
 SAME = ("video_path", "thumbnail_path", "words_path")
 
 
@@ -44,6 +47,42 @@ def test_a_job_of_the_fleet_has_the_bytes_of_a_local_one(two: TestFleet, tmp_pat
     for ours, theirs in zip(job.result["subtitles"], local["subtitles"], strict=True):
         assert Path(ours).read_bytes() == Path(theirs).read_bytes()
     assert "the attempt has finished" in two.folders.log(job.job_id, job.fence).read_text()
+    two.audit()
+
+
+def large_story(name: str) -> dict[str, Any]:
+    """Return a story of 80 s; in LARGE frames its drawing is estimated at ten seconds of a core."""
+    return tiny_story(name, seconds=40, text=f"{name} {os.urandom(4).hex()}")
+
+
+def test_the_segments_of_a_large_job_are_drawn_by_two_machines_with_the_bytes_of_a_local_one(
+    two: TestFleet, tmp_path: Path
+) -> None:
+    story = large_story("large")
+    job = two.finished(two.submit(story, config=LARGE))
+    assert job.status is JobStatus.COMPLETED, (job.error_message, two.told())
+    assert job.result is not None
+    print(f"{job.result['segments_from_shared']} of {job.result['segments']} segments from the other machine")
+    assert 0 < job.result["segments_from_shared"] < job.result["segments"]
+    with RunningNode(node_config(tmp_path)) as node:
+        local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=120).result
+    assert local is not None
+    for key in SAME:
+        assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
+    two.audit()
+
+
+def test_a_job_that_comes_takes_the_slot_that_draws_for_another(two: TestFleet) -> None:
+    large = two.submit(large_story("large"), config=LARGE)
+    two.wait_until(
+        lambda: f"draws segments of {large}" in two.programs["door"].output(), "segments on the other machine"
+    )
+    began = time.monotonic()
+    small = two.finished(two.submit(tiny_story("small")))
+    assert small.status is JobStatus.COMPLETED, small.error_message
+    print(f"the small job took {time.monotonic() - began:.1f} s")
+    assert not two.job(large).status.is_terminal, "it did not wait for the large one"
+    assert two.finished(large).status is JobStatus.COMPLETED
     two.audit()
 
 
