@@ -1,7 +1,7 @@
 """The process between a node and Ray: Ray may hang, end its process or send pickled bytes without harm to the node.
 
     node → bridge    {create: SLOT, needs: {cpus, memory, gpus, resources}, setup: TEXT}
-                     {start: SLOT, path: FILE, …}  {stop: SLOT, text: TEXT}  {poll: SLOT, text: TEXT}  {kill: SLOT}
+                     {start: SLOT, path: FILE, …}  {draw: SLOT, text: TEXT}  {stop: SLOT, text: TEXT}  {poll: SLOT, text: TEXT}  {kill: SLOT}
                      {collect: SLOT, job_id, fence, files, staging}  {discard: [[JOB_ID, FENCE], …]}
                      {renders: {MACHINE: [TEXT, …]}}: what `cluster status` shows
     bridge → node    {alive, at}  {cluster: {machines: {ID: STATUS}, free}}  {placed: SLOT, text}  {polled: SLOT, text}  {started: SLOT, text}
@@ -76,6 +76,8 @@ class RayBridge:
                 self._control.submit(self._create, **message)
             elif "kill" in message:
                 self._control.submit(self._kill, message["kill"])
+            elif "draw" in message:
+                self._call(message["draw"], "start", "started", message["text"])
             elif "start" in message:
                 self._files.submit(self._start, message)
             elif "collect" in message:

@@ -63,7 +63,7 @@ def test_the_segments_of_a_large_job_are_drawn_by_two_machines_with_the_bytes_of
     assert job.status is JobStatus.COMPLETED, (job.error_message, two.told())
     assert job.result is not None
     print(f"{job.result['segments_from_shared']} of {job.result['segments']} segments from the other machine")
-    assert 0 < job.result["segments_from_shared"] < job.result["segments"]
+    assert 0 < job.result["segments_from_shared"] < job.result["segments"], two.told()
     with RunningNode(node_config(tmp_path)) as node:
         local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=120).result
     assert local is not None
