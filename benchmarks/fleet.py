@@ -1,10 +1,11 @@
 """What a fleet costs: the time of a small job through Ray against a local one, a machine that is added, memory.
 
-    python -m benchmarks.fleet [--jobs 20]
+    python -m benchmarks.fleet [--jobs 20] [--large 3]
 
 Needs root: the machines are network namespaces on this computer, each with the programs of `serve --fleet` and
 `worker --join`. The local node and the fleet's machine have one slot of one core each, and render the same stories,
-in turns. Memory is the resident set without what is shared (PSS), in MB, of a machine with one idle slot.
+in turns. Each machine has a core of its own. A large job is then rendered by one machine and, after another has been added, by both:
+on so few cores there cannot be more. Memory is the resident set without what is shared (PSS), in MB, of a machine with one idle slot.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.support.rendering_fleet import TestFleet, fleet
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 IDLE_SECONDS = 10.0
+LARGE_SECONDS = 60
 OWN = ("video_pipeline", "ray::MachineSlot")
 
 
@@ -56,17 +58,30 @@ def measure_jobs(made: TestFleet, folder: Path, jobs: int) -> tuple[list[float],
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+def measure_large(made: TestFleet, name: str, count: int) -> list[float]:
+    """Return the seconds of large jobs, each of frames that nobody has drawn."""
+
+    def render(number: int) -> None:
+        story = tiny_story(f"{name}{number}", seconds=LARGE_SECONDS, text=f"{name} {number}")
+        job = made.finished(made.submit(story, config={"video": {"size": [540, 960], "preset": "medium"}}))
+        assert job.result is not None, job.error_message
+        print(f"{name}: {job.result['segments_from_shared']} of {job.result['segments']} segments elsewhere")
+
+    return [seconds_of(render, number) for number in range(count)]
+
+
 def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.fleet", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--jobs", type=int, default=20, help="small jobs of each kind (default 20)")
+    parser.add_argument("--large", type=int, default=3, help="large jobs of each kind (default 3)")
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(prefix="fleet-") as name:
         folder = Path(name)
-        with fleet(folder, machines=1) as made:
+        with fleet(folder, machines=1, pinned=True) as made:
             local, remote = measure_jobs(made, folder / "local", given.jobs)
             rows.append(("small job, local, median s", f"{statistics.median(local):.2f}"))
             rows.append(("small job, fleet, median s", f"{statistics.median(remote):.2f}"))
@@ -82,6 +97,7 @@ def main() -> int:
                 parts[own] += memory_mb(pid)
             rows.append(("idle machine, Ray's own, MB", f"{parts[False]:.0f}"))
             rows.append(("idle machine, ours beyond it, MB", f"{parts[True]:.0f}"))
+            alone = statistics.median(measure_large(made, "alone", given.large))
             made.add()
             began = time.monotonic()
             made.wait_until(
@@ -91,6 +107,10 @@ def main() -> int:
             made.wait_for_slots(2)
             rows.append(("added machine: Ray has started, s", f"{joined - began:.1f}"))
             rows.append(("from then until its slot is ready, s", f"{time.monotonic() - joined:.1f}"))
+            both = statistics.median(measure_large(made, "both", given.large))
+            rows.append(("large job, one machine, median s", f"{alone:.1f}"))
+            rows.append(("large job, two machines, median s", f"{both:.1f}"))
+            rows.append(("times as fast", f"{alone / both:.2f}"))
     print(markdown_table(("what", "measured"), rows))
     return 0
 

@@ -33,6 +33,8 @@ class TestFleet:
     """A server `door` and machines that render. Folders below `shared` are the same on all."""
 
     __test__ = False
+    pinned = False
+    """Whether each machine that is added has a core of its own."""
 
     def __init__(self, net: NamespacedNetwork, folder: Path, fleet: Mapping[str, Any]) -> None:
         self._net, self.shared, self._keys = net, folder / "shared", dict(fleet)
@@ -66,7 +68,9 @@ class TestFleet:
         """Let a machine join, which has no program or whose programs were killed."""
         _, file = self._configure(machine, token_path=str(self.shared / "token"))
         self.programs[machine.name] = self._start(
-            machine, "worker", "--join", f"{self.door.address}:6379", "--config", file
+            machine,
+            *("worker", "--join", f"{self.door.address}:6379", "--config", file),
+            core=self.machines.index(machine) if self.pinned else None,
         )
 
     def wait_for_slots(self, count: int) -> None:
@@ -142,15 +146,17 @@ class TestFleet:
         return settings, file
 
     @staticmethod
-    def _start(machine: NamespacedMachine, *arguments: str | Path) -> Program:
-        return machine.start(sys.executable, "-m", "video_pipeline", *arguments)
+    def _start(machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
+        pinned = () if core is None else ("taskset", "-c", str(core))
+        return machine.start(*pinned, sys.executable, "-m", "video_pipeline", *arguments)
 
 
 @contextmanager
-def fleet(folder: Path, *, machines: int, **keys: Any) -> Iterator[TestFleet]:
+def fleet(folder: Path, *, machines: int, pinned: bool = False, **keys: Any) -> Iterator[TestFleet]:
     """Give a fleet with machines of one slot each; skip the test if there can be none."""
     with network(folder) as net:
         made = TestFleet(net, folder, keys)
+        made.pinned = pinned
         try:
             for _ in range(machines):
                 made.add()
