@@ -17,9 +17,13 @@ from video_pipeline.engine.jobs.node_messages import Machines, MachineView
 
 
 def machine_name() -> str:
-    """Return the name of this machine: its host name, with `-` for letters that a name may not have."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64].lstrip("._-")
-    return name or "machine"
+    """Return the name of this machine."""
+    return as_machine_name(socket.gethostname())
+
+
+def as_machine_name(host: str) -> str:
+    """Return the name of a machine: its host name, with `-` for letters that a name may not have."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", host)[:64].lstrip("._-") or "machine"
 
 
 def write_machines(path: Path, machines: Sequence[MachineView]) -> None:

@@ -83,13 +83,13 @@ class RayDispatcher:
         self._identity = shared_versions()
         self._settings = config.model_dump(mode="json", exclude_unset=True)
         self._selector = selectors.DefaultSelector()
-        self._slots: dict[int, RemoteSlot] = {}
+        self.remote_slots: dict[int, RemoteSlot] = {}
         self._collecting: dict[tuple[str, int], RemoteAttempt] = {}
         self._reports: list[Report] = []
         self._noted: dict[str, list[str]] = {}
         self._noted_at = clock.monotonic()
         self._wishes = JobWishes(config)
-        self._shared = SharedSegments(self._slots, self._send, config.fleet.job_slots)
+        self._shared = SharedSegments(self.remote_slots, self._send, config.fleet.job_slots)
         self._numbers = 0
         self._bridge: WorkerProcess | None = None
         self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
@@ -108,39 +108,39 @@ class RayDispatcher:
     @property
     def slots(self) -> int:
         """Number of slots on all machines."""
-        return sum(slot.phase in ("usable", "warming") for slot in self._slots.values())
+        return sum(slot.is_open for slot in self.remote_slots.values())
 
     @property
     def capacity(self) -> int:
         """Number of attempts that can run at once: those that run, and idle slots."""
         opened = self._clock.monotonic() >= self._open_at
-        return self.running + (sum(slot.can_start for slot in self._slots.values()) if opened else 0)
+        return self.running + (sum(slot.can_start for slot in self.remote_slots.values()) if opened else 0)
 
     @property
     def running(self) -> int:
         """Number of started attempts whose end has not been reported."""
-        return sum(slot.running is not None for slot in self._slots.values()) + len(self._collecting)
+        return sum(slot.running is not None for slot in self.remote_slots.values()) + len(self._collecting)
 
     @property
     def trouble(self) -> str | None:
         """Why no slot can be used, None if one can."""
-        if any(slot.phase == "usable" for slot in self._slots.values()):
+        if any(slot.phase == "usable" for slot in self.remote_slots.values()):
             return None
         if self._bridge_failures:
             lines = tail(self._bridge_log, lines=1)
             return lines[-1] if lines else "the process that talks to Ray ends again and again"
-        return next((slot.trouble for slot in self._slots.values() if slot.trouble), None)
+        return next((slot.trouble for slot in self.remote_slots.values() if slot.trouble), None)
 
     @property
     def accepts(self) -> Callable[[Mapping[str, Any]], bool] | None:
         """Whether a job with this configuration could start now: one for NVENC waits for a slot that has a session."""
-        if any(slot.can_start and slot.kind == "nvenc" for slot in self._slots.values()):
+        if any(slot.can_start and slot.kind == "nvenc" for slot in self.remote_slots.values()):
             return None
         return lambda config: not self._wishes.nvenc(config)
 
     def start(self, attempt: Attempt) -> None:
         """Start an attempt; call it only if `running` is below `capacity`."""
-        able = [slot for slot in self._slots.values() if slot.can_start]
+        able = [slot for slot in self.remote_slots.values() if slot.can_start]
         wanted: SlotKind = "nvenc" if self._wishes.nvenc(attempt.config) else "cpu"
         slot = min(able, key=lambda slot: (slot.kind != wanted, not slot.is_idle))
         key = attempt.job_id, attempt.fence
@@ -164,7 +164,7 @@ class RayDispatcher:
 
     def stop(self, job_id: str, fence: int, *, now: bool = False) -> None:
         """Stop an attempt: ask its worker, kill it a second later; with `now` kill it at once."""
-        for slot in self._slots.values():
+        for slot in self.remote_slots.values():
             running = slot.running
             if running is None or (running.attempt.job_id, running.attempt.fence) != (job_id, fence):
                 continue
@@ -191,7 +191,7 @@ class RayDispatcher:
     def close(self) -> None:
         """Stop running attempts and end the process that talks to Ray, with which the slots end."""
         self._closed = True
-        for slot in self._slots.values():
+        for slot in self.remote_slots.values():
             if slot.running is not None:
                 self._send_stop(slot, now=True)
         deadline = time.monotonic() + CLOSE_SECONDS
@@ -224,7 +224,7 @@ class RayDispatcher:
             elif now - self._bridge_seen > BRIDGE_SILENCE_SECONDS:
                 self._drop_bridge("the process that talks to Ray does not answer")
             elif now - self._cluster_seen > CLUSTER_SILENCE_SECONDS and not any(
-                slot.phase == "usable" for slot in self._slots.values()
+                slot.phase == "usable" for slot in self.remote_slots.values()
             ):
                 self._drop_bridge("Ray does not answer")
         self._reap()
@@ -238,7 +238,7 @@ class RayDispatcher:
             self._note_renders()
         if not self._closed:
             self._shared.share_out(now, leaving=self._leaves)
-        for slot in list(self._slots.values()):
+        for slot in list(self.remote_slots.values()):
             if slot.poll_at is not None and now >= slot.poll_at and slot.phase != "lost":
                 self._poll(slot, now)
             if slot.lease.has_ended(now) and slot.phase not in ("placing", "lost"):
@@ -249,7 +249,7 @@ class RayDispatcher:
 
     def _note_renders(self) -> None:
         """Say what each machine renders, if that has changed."""
-        renders = renders_of(self._slots.values())
+        renders = renders_of(self.remote_slots.values())
         if renders != self._noted and self._bridge is not None:
             self._noted = renders
             self._send(renders=renders)
@@ -288,14 +288,14 @@ class RayDispatcher:
     def _slot_of(self, message: dict[str, Any]) -> RemoteSlot | None:
         for kind in ("placed", "polled", "missed", "lost", "unsent", "started"):
             if kind in message:
-                return self._slots.get(message[kind])
+                return self.remote_slots.get(message[kind])
         return None
 
     # -- slots ---------------------------------------------------------------------------------
 
     def _place(self, free: dict[str, float]) -> None:
         """Let Ray place slots in what is free; one under way counts as if it had its resources not yet."""
-        placing = [slot for slot in self._slots.values() if slot.phase == "placing"]
+        placing = [slot for slot in self.remote_slots.values() if slot.phase == "placing"]
         for slot in placing:
             self._needs[slot.kind].take_from(free)
         room = PLACED_AT_ONCE - len(placing)
@@ -307,7 +307,7 @@ class RayDispatcher:
 
     def _leave_draining(self) -> None:
         """Give back the idle slots of machines that leave, which wait for that."""
-        for slot in self._slots.values():
+        for slot in self.remote_slots.values():
             if slot.running is None and self._leaves(slot) and slot.phase != "lost":
                 logger.info("the slot on %s is given back: its machine leaves", slot.machine)
                 slot.phase = "lost"
@@ -319,7 +319,7 @@ class RayDispatcher:
     def _create(self, kind: SlotKind) -> None:
         self._numbers += 1
         slot = RemoteSlot(self._numbers, kind, NodeLease(self._lease, now=self._clock.monotonic()))
-        self._slots[slot.number] = slot
+        self.remote_slots[slot.number] = slot
         self._send(
             create=slot.number,
             needs=asdict(self._needs[kind]),
@@ -329,9 +329,10 @@ class RayDispatcher:
     def _placed(self, slot: RemoteSlot, machine: dict[str, Any], now: float) -> None:
         """Take a slot that Ray has placed, unless its machine would make other bytes."""
         slot.machine, slot.machine_id = str(machine["host"])[:100], str(machine["id"])[:100]
+        slot.cores, slot.memory_bytes = int(machine["cores"]), int(machine["memory"])
         slot.lease.renew(0, now=now)
         if other := difference(self._identity, machine["identity"]):
-            # The actor stays, so that Ray does not place another one there, and is polled until its machine leaves.
+            # The actor stays, so that Ray places no other one there, and is polled until its machine leaves.
             slot.phase, slot.trouble = "refused", f"{slot.machine} is refused: {other}"
             logger.error("%s", slot.trouble)
             slot.poll_at = now
@@ -415,11 +416,10 @@ class RayDispatcher:
     def _remove(self, slot: RemoteSlot) -> None:
         """Forget a lost slot, and report its attempt, whose lease has ended."""
         self._shared.ended(slot, None)
-        running = slot.running
-        if running is not None:
+        if slot.running is not None:
             is_there = self.machines.get(slot.machine_id, DRAINING) != DRAINING
-            self._end(slot, lost_report(slot, running, is_there=is_there and self._bridge is not None))
-        del self._slots[slot.number]
+            self._end(slot, lost_report(slot, slot.running, is_there=is_there and self._bridge is not None))
+        del self.remote_slots[slot.number]
 
     def _end(self, slot: RemoteSlot, report: Report) -> None:
         """Report the end of a slot's attempt; nothing of it stays here or in the storage."""
@@ -485,7 +485,7 @@ class RayDispatcher:
         self._bridge_at = self._clock.monotonic() + self._bridge_wait()
         if not self._closed:
             logger.error("%s; %s", reason, " | ".join(tail(bridge.log, lines=3)))
-        for slot in self._slots.values():
+        for slot in self.remote_slots.values():
             self._lose(slot, reason)
 
     def _reap(self) -> None:

@@ -39,6 +39,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     Report,
     SpreadReport,
 )
+from video_pipeline.engine.jobs.dispatch.capacity import memory_bytes
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.identity import shared_versions
@@ -48,6 +49,7 @@ from video_pipeline.engine.jobs.dispatch.machine_place import read_place
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_inputs, put_staged, shared_store
 from video_pipeline.engine.jobs.folders import Folders, tail
 from video_pipeline.engine.jobs.model import Attempt, Failure
+from video_pipeline.engine.machine.cores import cpu_count
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +115,14 @@ class MachineSlot:
     def describe(self) -> str:
         """Return who this is, as JSON."""
         return json.dumps(
-            {"host": socket.gethostname(), "id": self._id, "pid": os.getpid(), "identity": shared_versions()}
+            {
+                "host": socket.gethostname(),
+                "cores": cpu_count(),
+                "memory": memory_bytes(),
+                "id": self._id,
+                "pid": os.getpid(),
+                "identity": shared_versions(),
+            }
         )
 
     def start(self, text: str) -> str:

@@ -116,18 +116,27 @@ class RemoteSlot:
     drawing: Attempt | None = None
     next_path: str | None = None
     idle_at: float = 0.0
+    cores: int = 0
+    memory_bytes: int = 0
+    drained: bool = False
+    """Whether an operator lets nothing start on its machine."""
     poll_at: float | None = None
     polled_at: float = 0.0
 
     @property
+    def is_open(self) -> bool:
+        """Whether attempts start here, now or soon."""
+        return self.phase in ("usable", "warming") and not self.drained
+
+    @property
     def is_idle(self) -> bool:
         """Whether an attempt could start here."""
-        return self.phase == "usable" and self.running is None and self.drawing is None
+        return self.can_start and self.drawing is None
 
     @property
     def can_start(self) -> bool:
         """Whether an attempt could start here, perhaps instead of segments of another one."""
-        return self.phase == "usable" and self.running is None
+        return self.phase == "usable" and self.running is None and not self.drained
 
 
 def keep_log(path: Path, text: str) -> None:

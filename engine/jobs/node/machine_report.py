@@ -17,8 +17,10 @@ from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.capacity import memory_bytes, nvenc_sessions, this_machine
+from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.machines import machine_name, write_machines
+from video_pipeline.engine.jobs.node.fleet_report import fleet_views
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node_messages import CacheView, DiskView, GpuView, MachineView
 from video_pipeline.engine.jobs.views import moment
@@ -92,8 +94,13 @@ class MachineReport:
             started_at=moment(self._started),
             seen_at=moment(self._clock.wall()),
         )
+        others: tuple[MachineView, ...] = ()
+        if isinstance(node.dispatcher, RayDispatcher):
+            # The server renders nothing itself.
+            view = view.model_copy(update={"slots": 0, "warm": 0, "running": 0, "jobs": ()})
+            others = fleet_views(node.dispatcher, started_at=view.started_at, seen_at=view.seen_at)
         try:
-            write_machines(self._path, [view])
+            write_machines(self._path, [view, *others])
             self._fault = ""
         except OSError as error:
             if not self._fault:

@@ -15,8 +15,10 @@ from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.service_manager import ServiceManager
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import UnavailableError
+from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.logs import set_up_logging
+from video_pipeline.engine.jobs.node.fleet_report import drain_machines
 from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
 from video_pipeline.engine.jobs.node.monitor import Monitor
 from video_pipeline.engine.jobs.node.running_node import RunningNode
@@ -115,6 +117,8 @@ def _run_until_signalled(
         server.send_full(node.scheduler.is_full)
         if server.drained != node.scheduler.is_drained:
             _set_drained(node, server.drained)
+        if isinstance(node.dispatcher, RayDispatcher):
+            drain_machines(node.dispatcher, server.drained_machines)
         running.poll()
         monitor.update(node, server, running.web)
         if ready != (server.trouble is None and node.trouble is None):

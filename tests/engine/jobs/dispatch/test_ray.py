@@ -14,6 +14,7 @@ import pytest
 from tests.support.jobs import long_story, node_config, submit, tiny_story, turn_until_ended
 from tests.support.namespaces import NamespacedMachine
 from tests.support.rendering_fleet import LEASE, TestFleet, fleet
+from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
 from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
@@ -83,6 +84,29 @@ def test_a_job_that_comes_takes_the_slot_that_draws_for_another(two: TestFleet) 
     print(f"the small job took {time.monotonic() - began:.1f} s")
     assert not two.job(large).status.is_terminal, "it did not wait for the large one"
     assert two.finished(large).status is JobStatus.COMPLETED
+    two.audit()
+
+
+def test_a_machine_that_an_operator_drains_gets_no_job_until_it_works_again(two: TestFleet) -> None:
+    names = [machine.name for machine in two.machines]
+    with NodeClient(two.config.node.bind) as client:
+
+        def states() -> dict[str, str]:
+            return {machine.name: machine.state for machine in client.machines().machines}
+
+        two.wait_until(
+            lambda: all(states().get(name) == "ready" for name in names), "machines that are ready"
+        )
+        client.drain(names[0])
+        two.wait_until(lambda: states()[names[0]] == "draining", "a drained machine")
+        began = len(two.programs["door"].output())
+        jobs = [two.finished(two.submit(tiny_story(f"drained{number}"))) for number in range(3)]
+        assert {job.status for job in jobs} == {JobStatus.COMPLETED}
+        told = two.programs["door"].output()[began:]
+        assert f" on {names[1]}" in told
+        assert f" on {names[0]}" not in told
+        client.drain(names[0], on=False)
+        two.wait_until(lambda: states()[names[0]] == "ready", "a machine that works again")
     two.audit()
 
 
