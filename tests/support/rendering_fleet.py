@@ -36,8 +36,11 @@ class TestFleet:
     pinned = False
     """Whether each machine that is added has a core of its own."""
 
-    def __init__(self, net: NamespacedNetwork, folder: Path, fleet: Mapping[str, Any]) -> None:
+    def __init__(
+        self, net: NamespacedNetwork, folder: Path, fleet: Mapping[str, Any], *, redis_port: int | None = None
+    ) -> None:
         self._net, self.shared, self._keys = net, folder / "shared", dict(fleet)
+        self._redis_port = redis_port
         for each in (self.shared, self.shared / "store"):
             each.mkdir()
         self.door = net.machine(shared=[self.shared])
@@ -47,11 +50,20 @@ class TestFleet:
         settings, self._door_file = self._configure(self.door)
         self.config: Config = load_config(settings, environ=False)
         self.folders = Folders.of(self.config)
+        if redis_port is not None:
+            self.programs["redis"] = self.door.start("redis-server", "--port", str(redis_port), "--save", "")
         self.serve()
         self.wait_until((self.folders.state / "fleet" / "token").exists, "a token")
         (self.shared / "token").write_bytes((self.folders.state / "fleet" / "token").read_bytes())
         (self.shared / "token").chmod(0o600)
         self.ledger = Ledger(self.folders.ledger)
+
+    def redis_requests(self) -> int:
+        """Return how many requests Redis has answered, this one not counted."""
+        told = self.door.run("redis-cli", "-p", str(self._redis_port), "info", "stats", seconds=10).stdout
+        return int(
+            next(line for line in told.splitlines() if line.startswith("total_commands")).split(":")[1]
+        )
 
     def serve(self) -> None:
         """Start the server."""
@@ -138,6 +150,10 @@ class TestFleet:
                 **fleet,
             },
             node={"worker_memory_mb": 1000},
+            processing={
+                "max_concurrent_jobs": 1,
+                **({"redis_url": f"redis://127.0.0.1:{self._redis_port}"} if self._redis_port else {}),
+            },
         )
         if machine is self.door:
             folder.mkdir(exist_ok=True)
@@ -152,10 +168,12 @@ class TestFleet:
 
 
 @contextmanager
-def fleet(folder: Path, *, machines: int, pinned: bool = False, **keys: Any) -> Iterator[TestFleet]:
+def fleet(
+    folder: Path, *, machines: int, pinned: bool = False, redis_port: int | None = None, **keys: Any
+) -> Iterator[TestFleet]:
     """Give a fleet with machines of one slot each; skip the test if there can be none."""
     with network(folder) as net:
-        made = TestFleet(net, folder, keys)
+        made = TestFleet(net, folder, keys, redis_port=redis_port)
         made.pinned = pinned
         try:
             for _ in range(machines):
