@@ -54,15 +54,21 @@ def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 def _cluster(arguments: argparse.Namespace) -> int:
     with importing():
-        from video_pipeline.engine.fleet.machines import fleet_machines, machine_lines
+        from video_pipeline.engine.fleet.machines import (
+            cache_line,
+            fleet_cache,
+            fleet_machines,
+            machine_lines,
+        )
         from video_pipeline.engine.fleet.settings import client_settings
 
     config = node_config_of(arguments).override("fleet", address=arguments.join)
-    machines = fleet_machines(client_settings(config, config.state_dir().resolve()))
+    settings = client_settings(config, config.state_dir().resolve())
+    machines, cache = fleet_machines(settings), fleet_cache(settings)
     if arguments.json:
-        print(json.dumps({"machines": [machine.as_dict() for machine in machines]}))
+        print(json.dumps({"machines": [machine.as_dict() for machine in machines], "cache": cache}))
     else:
-        print("\n".join(machine_lines(machines)))
+        print("\n".join([*machine_lines(machines), cache_line(cache)]))
     return 0
 
 

@@ -15,8 +15,8 @@ from video_pipeline.engine.fleet.settings import FleetSettings
 DRAINING: Final = "draining"
 """Status of a machine that leaves: nothing new starts there."""
 
-RENDERS_KEY: Final = b"renders"
-"""Key of what each machine renders: JSON, an object of lists of texts by the machine's id in the fleet."""
+TOLD_KEY: Final = b"told"
+"""Key of what the server tells: JSON with `renders`, lists of texts by the machine's id, and `cache`, counts of segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ def fleet_machines(settings: FleetSettings) -> tuple[FleetMachine, ...]:
     from ray.autoscaler.v2.sdk import get_cluster_resource_state
     from ray.core.generated import autoscaler_pb2
 
-    found = client.internal_kv_get(RENDERS_KEY, namespace=CLOCK_NAMESPACE)
-    renders: Mapping[str, Sequence[str]] = json.loads(found) if found else {}
+    renders: Mapping[str, Sequence[str]] = _told(client).get("renders", {})
     machines = []
     names = {info.node_id.hex(): info for info in client.get_all_node_info().values()}
     for each in get_cluster_resource_state(client).node_states:
@@ -101,10 +100,29 @@ def fleet_resources(client: Any) -> tuple[dict[str, str], dict[str, float]]:
     return statuses, free
 
 
-def note_renders(client: Any, renders: Mapping[str, Sequence[str]]) -> None:
-    """Tell the fleet what each machine renders, for `cluster status`; `client` is a client of its server."""
-    data = json.dumps({key: list(value) for key, value in renders.items()})
-    client.internal_kv_put(RENDERS_KEY, data.encode(), True, namespace=CLOCK_NAMESPACE)
+def fleet_cache(settings: FleetSettings) -> dict[str, int]:
+    """Return how many segments the finished jobs had, and how many came from caches; errors as in fleet_machines."""
+    return {name: int(count) for name, count in _told(ask_fleet(settings)).get("cache", {}).items()}
+
+
+def cache_line(counts: Mapping[str, int]) -> str:
+    """Return the hit rates of the machines' own caches and of the shared one, as a line."""
+    total, shared = counts.get("segments", 0), counts.get("segments_from_shared", 0)
+    if not total:
+        return "no job has finished since the server was started"
+    own = counts.get("segments_from_cache", 0) - shared
+    return f"{total} segments: {100 * shared / total:.0f} % from the shared cache, {100 * own / total:.0f} % from machines' own"
+
+
+def tell_fleet(client: Any, told: Mapping[str, Any]) -> None:
+    """Store what `cluster status` shows besides Ray's own words; `client` is a client of the fleet's server."""
+    client.internal_kv_put(TOLD_KEY, json.dumps(told).encode(), True, namespace=CLOCK_NAMESPACE)
+
+
+def _told(client: Any) -> dict[str, Any]:
+    found = client.internal_kv_get(TOLD_KEY, namespace=CLOCK_NAMESPACE)
+    told: dict[str, Any] = json.loads(found) if found else {}
+    return told
 
 
 def machine_lines(machines: Sequence[FleetMachine]) -> list[str]:

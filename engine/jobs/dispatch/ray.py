@@ -86,7 +86,7 @@ class RayDispatcher:
         self.remote_slots: dict[int, RemoteSlot] = {}
         self._collecting: dict[tuple[str, int], RemoteAttempt] = {}
         self._reports: list[Report] = []
-        self._noted: dict[str, list[str]] = {}
+        self._noted: dict[str, Any] = {}
         self._noted_at = clock.monotonic()
         self._wishes = JobWishes(config)
         self._shared = SharedSegments(self.remote_slots, self._send, config.fleet.job_slots)
@@ -99,8 +99,7 @@ class RayDispatcher:
         self._left = list(left)
         self.machines: dict[str, str] = {}
         """The status of each machine of the fleet, by its id."""
-        self.started_workers = 0
-        self._closed = False
+        self.started_workers, self._closed = 0, False
         self._spawn()
 
     # -- what the scheduler calls --------------------------------------------------------------
@@ -243,16 +242,16 @@ class RayDispatcher:
                 self._poll(slot, now)
             if slot.lease.has_ended(now) and slot.phase not in ("placing", "lost"):
                 self._lose(slot, f"it did not answer for {self._lease:g} s")
-            known = now >= slot.lost_at + LOST_SECONDS  # Ray has told whether the whole machine was lost
-            if slot.phase == "lost" and (slot.running is None or (slot.lease.has_ended(now) and known)):
+            is_known = now >= slot.lost_at + LOST_SECONDS  # whether the whole machine was lost
+            if slot.phase == "lost" and (not slot.running or (slot.lease.has_ended(now) and is_known)):
                 self._remove(slot)
 
     def _note_renders(self) -> None:
-        """Say what each machine renders, if that has changed."""
-        renders = renders_of(self.remote_slots.values())
-        if renders != self._noted and self._bridge is not None:
-            self._noted = renders
-            self._send(renders=renders)
+        """Say what each machine renders and how the shared cache does, if that has changed."""
+        told = {"renders": renders_of(self.remote_slots.values()), "cache": dict(self._shared.counts)}
+        if told != self._noted and self._bridge is not None:
+            self._noted = told
+            self._send(told=told)
 
     def _poll(self, slot: RemoteSlot, now: float) -> None:
         slot.poll_at, slot.polled_at = None, now
@@ -398,6 +397,7 @@ class RayDispatcher:
             return
         if message["failure"] is None:
             self._folders.remove_work(*key)
+            self._shared.count(running.result or {})
             self._reports.append(FinishedReport(*key, self._folders.staging(*key), running.result or {}))
         else:
             self._report_failed(running, read_failure(message["failure"]))

@@ -3,7 +3,7 @@
     node → bridge    {create: SLOT, needs: {cpus, memory, gpus, resources}, setup: TEXT}
                      {start: SLOT, path: FILE, …}  {draw: SLOT, text: TEXT}  {stop: SLOT, text: TEXT}  {poll: SLOT, text: TEXT}  {kill: SLOT}
                      {collect: SLOT, job_id, fence, files, staging}  {discard: [[JOB_ID, FENCE], …]}
-                     {renders: {MACHINE: [TEXT, …]}}: what `cluster status` shows
+                     {told: {renders: {MACHINE: [TEXT, …]}, cache: {…}}}: what `cluster status` shows
     bridge → node    {alive, at}  {cluster: {machines: {ID: STATUS}, free}}  {placed: SLOT, text}  {polled: SLOT, text}  {started: SLOT, text}
                      {missed: SLOT, reason}: a call failed, perhaps for a moment  {lost: SLOT, reason}: the actor has ended
                      {unsent: SLOT, job_id, fence, failure}  {collected: SLOT, job_id, fence, failure}
@@ -61,7 +61,7 @@ class RayBridge:
     def serve(self, messages: queue.SimpleQueue[dict[str, Any]]) -> None:
         """Connect and carry out messages until the process ends."""
         from video_pipeline.engine.fleet.connect import ask_fleet, connect
-        from video_pipeline.engine.fleet.machines import note_renders
+        from video_pipeline.engine.fleet.machines import tell_fleet
 
         connect(self._config)
         client = ask_fleet(server_settings(self._config, self._config.state_dir().resolve()))
@@ -82,8 +82,8 @@ class RayBridge:
                 self._files.submit(self._start, message)
             elif "collect" in message:
                 self._files.submit(self._collect, message)
-            elif "renders" in message:
-                self._control.submit(note_renders, client, message["renders"])
+            elif "told" in message:
+                self._control.submit(tell_fleet, client, message["told"])
             elif "discard" in message:
                 self._files.submit(self._discard, message["discard"])
 

@@ -55,9 +55,17 @@ class SharedSegments:
     slots: Mapping[int, RemoteSlot]
     send: Callable[..., None]
     job_slots: int
+    counts: Counter[str] = field(default_factory=Counter)
+    """Segments of the finished jobs, and how many of them came from a machine's own cache and from the shared one."""
+
     _offers: dict[AttemptKey, _Offer] = field(default_factory=dict)
     _drawing: Counter[AttemptKey] = field(default_factory=Counter)
     _known: set[AttemptKey] = field(default_factory=set)
+
+    def count(self, result: Mapping[str, Any]) -> None:
+        """Count the segments of a finished job."""
+        for name in ("segments", "segments_from_cache", "segments_from_shared"):
+            self.counts[name] += int(result.get(name, 0))
 
     def offer(self, attempt: Attempt, kind: SlotKind, plan: str, numbers: Sequence[int]) -> None:
         """Take note of what an attempt on a slot of this kind lets others draw; only its first offer counts."""

@@ -62,7 +62,6 @@ DRIVE = """
 import sys, time
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.fleet.connect import connect_driver
-from video_pipeline.engine.fleet.machines import note_renders
 ray = connect_driver(load_config("/tmp/node.yaml", environ=False))
 
 @ray.remote(num_cpus=1, max_retries=0)

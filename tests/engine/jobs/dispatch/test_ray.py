@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -70,6 +71,30 @@ def test_the_segments_of_a_large_job_are_drawn_by_two_machines_with_the_bytes_of
     assert local is not None
     for key in SAME:
         assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
+    two.audit()
+
+
+def test_a_machine_that_dies_while_it_draws_for_another_costs_the_job_nothing(
+    two: TestFleet, tmp_path: Path
+) -> None:
+    story = large_story("helped")
+    job_id = two.submit(story, config=LARGE)
+    two.wait_until(lambda: f"draws segments of {job_id}" in two.programs["door"].output(), "a second machine")
+    (renders,) = re.findall(rf"job_id={job_id} on (m\d+)", two.programs["door"].output())
+    other = next(machine for machine in two.machines if machine.name != renders)
+    before = two.ready_slots()
+    other.kill()
+    job = two.finished(job_id)
+    assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 1, 1), job.error_message
+    assert job.result is not None
+    with RunningNode(node_config(tmp_path)) as node:
+        local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=120).result
+    assert local is not None
+    for key in SAME:
+        assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
+    other.power_on()
+    two.join(other)
+    two.wait_for_slots(before + 1)
     two.audit()
 
 
