@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged, find_damaged
+from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt
 from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.queue import RETRY_WAIT_MAX_SECONDS, LedgerQueue
@@ -82,6 +83,7 @@ class LedgerAttempts:
         asked = user_slots, 1 if accepts is None else CANDIDATES
         if not self._file.rows(ready, asked):
             return None
+        failed: set[int] = set()
         with self._file.writing() as db:
             while True:
                 found = next(
@@ -94,10 +96,19 @@ class LedgerAttempts:
                 )
                 if found is None:
                     return None
+                if found in failed:  # a damaged index still lists it
+                    if -1 in failed:
+                        raise LedgerCorrupt(
+                            f"the ledger {self._file.path} is damaged: a job that failed is still queued"
+                        )
+                    failed.add(-1)
+                    db.execute("REINDEX")
+                    continue
                 try:
                     return self._begin(db, found)
                 except DAMAGE_ERRORS as error:
                     fail_damaged(db, self._events, self._clock, position=found, what=str(error))
+                    failed.add(found)
 
     def _begin(self, db: sqlite3.Connection, position: int) -> Attempt:
         """Begin an attempt; raise one of DAMAGE_ERRORS if the job's row or payload is damaged."""

@@ -325,3 +325,26 @@ def test_a_finished_job_is_left_as_it_is_whenever_its_damaged_row_says_it_is_due
     with Ledger(path, clock=FakeClock()) as ledger:
         ledger.queue.promote_due()
         assert [job.error_type for job in ledger.jobs.page(status=JobStatus.COMPLETED)] == [None]
+
+
+def test_an_index_that_lists_a_job_that_is_not_queued_is_built_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with Ledger(path) as ledger:
+        submit(ledger, "stale")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        index = db.execute("SELECT * FROM sqlite_master WHERE name = 'jobs_ready'").fetchone()
+        db.execute("DELETE FROM sqlite_master WHERE name = 'jobs_ready'")
+        db.commit()
+    with closing(sqlite3.connect(path)) as db:  # which does not know of the index now
+        db.execute("UPDATE jobs SET status = 'failed'")
+        db.execute("DELETE FROM payloads")
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", index)
+        db.commit()
+    with Ledger(path) as ledger:
+        assert ledger.attempts.claim() is None
+        healthy = submit(ledger, "healthy")
+        attempt = ledger.attempts.claim()
+        assert attempt is not None
+        assert attempt.job_id == healthy
