@@ -142,7 +142,7 @@ def test_the_wheel_brings_one_name_and_every_module_under_it(wheel: Path) -> Non
     }
     data = {
         PurePosixPath("video_pipeline", path.relative_to(ROOT))
-        for kind in ("yaml", "css", "js", "ttf", "npz", "txt")
+        for kind in ("yaml", "css", "html", "js", "svg", "ttf", "npz", "txt")
         for path in (ROOT / "engine").rglob(f"*.{kind}")
     }
     assert kernels | data <= inside

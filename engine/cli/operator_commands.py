@@ -23,7 +23,7 @@ def _add_priority_options(parser: argparse.ArgumentParser) -> None:
         "Give queued jobs another priority. They keep the time at which they joined the queue.",
         "  video-pipeline priority high job-0123456789abcdef01234567",
     )
-    parser.add_argument("priority", choices=PRIORITIES)
+    parser.add_argument("priority", choices=PRIORITIES, help="how urgent the jobs are from now on")
     parser.add_argument("job_ids", metavar="JOB", nargs="+", help=JOB_HELP)
 
 

@@ -33,8 +33,9 @@ class NamespaceFleet:
             "node": {"state_path": "/tmp/state", "bind": "ipc:///tmp/node", "http_bind": None},
             "storage": {"output_path": "/tmp/out", "cache_path": "/tmp/cache"},
             "processing": {"max_concurrent_jobs": 1},
-            "fleet": {"bind": machine.address, "address": self.address},
+            "fleet": {"bind": machine.address, "address": self.address, "store": "/tmp/store"},
         }
+        (machine.tmp / "store").mkdir(exist_ok=True)
         for section, keys in (sections or {}).items():
             config.setdefault(section, {}).update(keys)
         (machine.tmp / "node.yaml").write_text(yaml.safe_dump({"video_pipeline": config}), encoding="utf-8")

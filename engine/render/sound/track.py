@@ -104,7 +104,10 @@ def produce_sound(
     """
     parts = sound_parts(timeline, settings=settings, ffmpeg_version=ffmpeg_version)
     # A target of an earlier try may be the cached file itself, by a second name: what is written to one changes both.
-    target.unlink(missing_ok=True)
+    try:
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise RenderingError(f"{target}: {error.strerror}") from error
     if cache is not None:
         known = _fetch(cache, parts, target)
         if known is not None:

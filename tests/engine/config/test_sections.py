@@ -423,6 +423,8 @@ def test_every_default_is_the_one_that_is_documented(tmp_path: Path) -> None:
     path, rows = tmp_path / "config.yaml", documented()
     assert len(rows) > 90
     for key, text in rows.items():
+        if ".NAME." in key:  # of an account or target that a person names
+            continue
         lines = [f"{'  ' * depth}{part}:" for depth, part in enumerate(key.split("."))]
         path.write_text("\n".join(lines) + f" {text}\n", encoding="utf-8")
         if key == "video.preset":  # it holds alone, without the default profile

@@ -30,11 +30,11 @@ from video_pipeline.engine.jobs.messages import (
     ErrorReply,
     Message,
     Ping,
-    Request,
     Submit,
     Submitted,
 )
 from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.verbs import Request
 
 JOB = "job-" + "0" * 24
 STORY = {"title": "T", "content": "Once."}

@@ -154,10 +154,12 @@ def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: 
     began = time.monotonic()
     try:
         two.wait_until(lambda: not workers(machine), "the end of the worker that was cut off")
-        ended = time.monotonic() - began
-        assert two.job(job_id).fence == 1, "the job was given away while its first attempt ran"
-        assert ended < LEASE + MARGIN_SECONDS
+        ended, ended_at = time.monotonic() - began, time.time()
         job = two.finished(job_id)
+        assert job.started_at is not None
+        # How often processes are looked for here is what half a second is for.
+        assert ended_at < job.started_at + 0.5, "the job was given away while its first attempt ran"
+        assert ended < LEASE + MARGIN_SECONDS + 0.5
     finally:
         machine.heal()
     assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 2, 1), job.error_message

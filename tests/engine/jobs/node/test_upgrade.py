@@ -32,7 +32,9 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 OLD, NEW, LATER = "0.1.0", "0.1.1", "0.2.0"
 LATER_LEDGER = {
-    "engine/jobs/ledger/schema.py": edit("= (_FIRST,)", '= (_FIRST, ("CREATE TABLE later (n INTEGER)",))')
+    "engine/jobs/ledger/schema.py": edit(
+        "= (_FIRST, _TITLES)", '= (_FIRST, _TITLES, ("CREATE TABLE later (n INTEGER)",))'
+    )
 }
 """A change of a later version: its ledger has another table."""
 

@@ -16,10 +16,15 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import needs_chromium, page_of, wait_in_page
-from tests.support.jobs import node_process, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, node_process, tiny_story, wait_until
 from tests.support.ports import free_port
 
 pytestmark = needs_chromium
+
+
+def wait_for_page(node: NodeProcess, url: str) -> None:
+    node.wait_until_ready()
+    wait_until(lambda: f"the page is at {url}/" in node.log.read_text(), what="the page")
 
 
 def submitted(url: str, story: Mapping[str, Any]) -> str:
@@ -32,9 +37,7 @@ def test_a_story_is_seen_from_the_queue_to_its_video(browser: Browser, tmp_path:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with node_process(tmp_path, web={"enabled": True, "port": port}) as node, page_of(browser) as page:
-        node.wait_until_ready()
-        log = node.log.read_text()
-        assert f"the page is at {url}/" in log
+        wait_for_page(node, url)
         page.goto(f"{url}/")
         expect(page.locator("#connection")).to_have_text("live")
         job_id = submitted(url, tiny_story("seen", seconds=3))
@@ -87,7 +90,7 @@ def test_a_node_that_is_started_again_is_followed(browser: Browser, tmp_path: Pa
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with node_process(tmp_path, web={"enabled": True, "port": port}) as node, page_of(browser) as page:
-        node.wait_until_ready()
+        wait_for_page(node, url)
         page.goto(f"{url}/")
         expect(page.locator("#connection")).to_have_text("live")
         job_id = submitted(url, tiny_story("long", seconds=60, text="again and again"))
@@ -100,7 +103,7 @@ def test_a_node_that_is_started_again_is_followed(browser: Browser, tmp_path: Pa
             ledger.jobs.request_cancel(job_id)
             ledger.events.last_seq()
         node.start()
-        node.wait_until_ready()
+        wait_for_page(node, url)
         expect(page.locator("#connection")).to_have_text("live")
         expect(page.locator("#job .state").first).to_have_text("cancelled")
         with node.ledger() as ledger:
