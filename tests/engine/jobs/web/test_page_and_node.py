@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_a_story_is_seen_from_the_queue_to_its_video(browser: Browser, tmp_path:
         wait_for_page(node, url)
         page.goto(f"{url}/")
         expect(page.locator("#connection")).to_have_text("live")
-        job_id = submitted(url, tiny_story("seen", seconds=3))
+        job_id = submitted(url, tiny_story("seen", seconds=200, text=os.urandom(4).hex()))
         row = page.locator(f"tr[data-job='{job_id}']")
         row.locator("a.title").click()
         page.evaluate(
