@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,16 @@ class NamespaceFleet:
     def serve(
         self, sections: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None
     ) -> Program:
-        """Start the server; return it when it is ready."""
+        """Start the server; return it when machines can join. The node is ready when the first of them has a slot."""
         config = self.write_config(self.server, sections)
         command = (sys.executable, "-m", "video_pipeline", "serve", "--fleet", "--config", config)
         program = self.server.start(*command, environ=environ)
-        program.wait_for("the node is ready", READY_SECONDS)
+        asked = f"import socket; socket.create_connection(({self.server.address!r}, 6379), 2).close()"
+        until = time.monotonic() + READY_SECONDS
+        while self.server.run(sys.executable, "-c", asked, seconds=READY_SECONDS).returncode:
+            assert time.monotonic() < until, program.output()
+            assert program.status is None, program.output()
+            time.sleep(0.2)
         return program
 
     def give_token(self, machine: NamespacedMachine) -> None:

@@ -248,7 +248,7 @@ class SlotLoop:
                 self._guard.restart_if_dead()
 
     def _start(self, given: Mapping[str, Any]) -> None:
-        fields = {name: given[name] for name in Attempt.__dataclass_fields__}
+        fields = {name: given[name] for name in Attempt.__dataclass_fields__ if name in given}
         work = _Work(Attempt(**fields), tuple(given["files"]), self._deadline())
         if self._work is not None:
             running = self._work.attempt
