@@ -228,6 +228,7 @@ class SlotLoop:
         while True:
             while (command := self._slot.next_command()) is not None:
                 getattr(self, f"_{command[0]}")(command[1])
+            had = self._work
             for report in self._dispatcher.reports(TURN_SECONDS):
                 self._take(report)
             while not self._moved.empty():
@@ -235,10 +236,10 @@ class SlotLoop:
             self._slot.tell(ready=self._dispatcher.capacity > 0, trouble=self._dispatcher.trouble)
             work = self._work
             self._guard.set_lease(self._slot.lease_until if work else None)
+            if had is not None and self._slot.seconds_without_lease >= 0:
+                self._end_at_lease(had)  # also if the guard was quicker, and the attempt's end was told just now
+                return
             if work is not None:
-                if self._slot.seconds_without_lease >= 0:
-                    self._end_at_lease(work)
-                    return
                 self._check(work)
             elif self._slot.seconds_without_lease > IDLE_SECONDS:
                 self._dispatcher.close()
