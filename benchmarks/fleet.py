@@ -59,7 +59,7 @@ def measure_jobs(made: TestFleet, folder: Path, jobs: int) -> tuple[list[float],
 
 
 def measure_large(made: TestFleet, name: str, count: int) -> list[float]:
-    """Return the seconds of large jobs, each of frames that nobody has drawn."""
+    """Return the seconds of large jobs, each of frames that are in no cache."""
 
     def render(number: int) -> None:
         story = tiny_story(f"{name}{number}", seconds=LARGE_SECONDS, text=f"{name} {number}")

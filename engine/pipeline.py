@@ -52,7 +52,6 @@ from video_pipeline.engine.outputs.write import (
     write_subtitles,
 )
 from video_pipeline.engine.plan import VideoPlan, open_rates, plan_captions, plan_video
-from video_pipeline.engine.plan_data import encode_plan
 from video_pipeline.engine.render.ahead import DrawnAhead, Stretch, settled_segments
 from video_pipeline.engine.render.bit_budget import BitBudget, needs_budget
 from video_pipeline.engine.render.encoders.choice import choose_encoding
@@ -62,6 +61,7 @@ from video_pipeline.engine.render.renderer import SegmentRenderer, render_segmen
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.render.sound.track import produce_sound
+from video_pipeline.engine.spread.plan_data import encode_plan
 from video_pipeline.engine.story import Story, load_story, parse_story
 from video_pipeline.engine.timing import FrameRange
 

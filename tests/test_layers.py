@@ -14,9 +14,9 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("fleet", "pipeline", "preview", "storage", "publish", "notify", "draw_segment"),
+    ("fleet", "pipeline", "preview", "storage", "publish", "notify"),
+    ("spread",),
     ("outputs",),
-    ("plan_data",),
     ("plan",),
     ("cards",),
     ("render", "compose"),

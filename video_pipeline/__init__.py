@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from video_pipeline.engine.batch import RowResult, render_many
     from video_pipeline.engine.common.open_store import open_store
     from video_pipeline.engine.config import Config, load_config
-    from video_pipeline.engine.draw_segment import DrawnSegment, draw_segment
     from video_pipeline.engine.errors import (
         AccessError,
         AssetError,
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.outputs.paths import OutputPaths
     from video_pipeline.engine.outputs.video_info import VideoInfo
     from video_pipeline.engine.pipeline import RenderResult, render_story
+    from video_pipeline.engine.spread.draw_segment import DrawnSegment, draw_segment
     from video_pipeline.engine.story import Story, StoryScene, load_story, parse_story
 
 _WHERE = {
@@ -70,7 +70,7 @@ _WHERE = {
     "batch": ("RowResult", "render_many"),
     "common.open_store": ("open_store",),
     "config": ("Config", "load_config"),
-    "draw_segment": ("DrawnSegment", "draw_segment"),
+    "spread.draw_segment": ("DrawnSegment", "draw_segment"),
     "api.error_handler": ("ErrorHandler",),
     "errors": (
         "AccessError",

@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from video_pipeline.engine.common.arguments import as_instance
 from video_pipeline.engine.common.object_store import FolderStore, ObjectStore
 from video_pipeline.engine.common.shared_cache import SharedCache
 from video_pipeline.engine.errors import ConfigError
@@ -20,8 +21,11 @@ ALLOWED: Final = "an absolute path of a folder, or s3://BUCKET or s3://BUCKET/PR
 def open_store(place: str, *, endpoint: str | None = None) -> ObjectStore:
     """Return the storage at a place; nothing is asked of it yet.
 
-    Raises ConfigError for a place that is none, and UnavailableError if the package for it is missing.
+    Raises ConfigError for a place that is none, UnavailableError if the package for it is missing, and TypeError naming an argument
+    of a wrong type.
     """
+    place = as_instance(place, str, "place")
+    endpoint = None if endpoint is None else as_instance(endpoint, str, "endpoint")
     if _SCHEME.match(place):
         found = _S3.fullmatch(place)
         if found is None or "//" in (found[2] or "") or ".." in (found[2] or "").split("/"):

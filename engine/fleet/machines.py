@@ -50,7 +50,7 @@ def fleet_machines(settings: FleetSettings) -> tuple[FleetMachine, ...]:
     from ray.autoscaler.v2.sdk import get_cluster_resource_state
     from ray.core.generated import autoscaler_pb2
 
-    renders: Mapping[str, Sequence[str]] = _told(client).get("renders", {})
+    renders: Mapping[str, Sequence[str]] = _server_words(client).get("renders", {})
     machines = []
     names = {info.node_id.hex(): info for info in client.get_all_node_info().values()}
     for each in get_cluster_resource_state(client).node_states:
@@ -102,7 +102,7 @@ def fleet_resources(client: Any) -> tuple[dict[str, str], dict[str, float]]:
 
 def fleet_cache(settings: FleetSettings) -> dict[str, int]:
     """Return how many segments the finished jobs had, and how many came from caches; errors as in fleet_machines."""
-    return {name: int(count) for name, count in _told(ask_fleet(settings)).get("cache", {}).items()}
+    return {name: int(count) for name, count in _server_words(ask_fleet(settings)).get("cache", {}).items()}
 
 
 def cache_line(counts: Mapping[str, int]) -> str:
@@ -119,7 +119,7 @@ def tell_fleet(client: Any, told: Mapping[str, Any]) -> None:
     client.internal_kv_put(TOLD_KEY, json.dumps(told).encode(), True, namespace=CLOCK_NAMESPACE)
 
 
-def _told(client: Any) -> dict[str, Any]:
+def _server_words(client: Any) -> dict[str, Any]:
     found = client.internal_kv_get(TOLD_KEY, namespace=CLOCK_NAMESPACE)
     told: dict[str, Any] = json.loads(found) if found else {}
     return told

@@ -36,7 +36,9 @@ class NamespaceFleet:
             "processing": {"max_concurrent_jobs": 1},
             "fleet": {"bind": machine.address, "address": self.address, "store": "/tmp/store"},
         }
-        if machine is self.server:  # no machine has room for one of its slots, so that tasks of tests have them
+        if (
+            machine is self.server
+        ):  # no machine has room for one of its slots, so that tasks of tests have them
             config["node"]["worker_memory_mb"] = 10_000_000
         (machine.tmp / "store").mkdir(exist_ok=True)
         for section, keys in (sections or {}).items():

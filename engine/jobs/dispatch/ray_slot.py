@@ -237,7 +237,9 @@ class SlotLoop:
             work = self._work
             self._guard.set_lease(self._slot.lease_until if work else None)
             if had is not None and self._slot.seconds_without_lease >= 0:
-                self._end_at_lease(had)  # also if the guard was quicker, and the attempt's end was told just now
+                self._end_at_lease(
+                    had
+                )  # also if the guard was quicker, and the attempt's end was told just now
                 return
             if work is not None:
                 self._check(work)

@@ -1,6 +1,6 @@
 """Segments of large attempts that idle slots draw for the machine that renders: from the video's end, in small portions.
 
-The machine that renders begins at the start and waits for nobody, so what becomes of a portion decides nothing: what is in the
+The machine that renders begins at the start and waits for no other, so what becomes of a portion decides nothing: what is in the
 shared cache when it comes to it, it need not draw.
 """
 

@@ -190,8 +190,8 @@ def _draw_for_another(description: dict[str, Any], config: Config, stop: threadi
     """Draw segments of another machine's attempt into the shared cache; return how many were drawn here."""
     from video_pipeline.engine.common.object_store import get_content
     from video_pipeline.engine.common.open_store import open_store
-    from video_pipeline.engine.draw_segment import PlanDrawer
-    from video_pipeline.engine.plan_data import MissingAssetError
+    from video_pipeline.engine.spread.draw_segment import PlanDrawer
+    from video_pipeline.engine.spread.plan_data import MissingAssetError
 
     wanted, temp = description["drawing"], Path(description["temp"])
     assert config.fleet.store is not None

@@ -17,11 +17,11 @@ from tests.support.cuda_frames import noisy
 from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.draw_segment import draw_segment
 from video_pipeline.engine.errors import InputError, PipelineError, UnavailableError
 from video_pipeline.engine.pipeline import RenderResult, render_story
 from video_pipeline.engine.plan import plan_video
-from video_pipeline.engine.plan_data import MissingAssetError, PlanDataError, decode_plan, encode_plan
+from video_pipeline.engine.spread.draw_segment import draw_segment
+from video_pipeline.engine.spread.plan_data import MissingAssetError, PlanDataError, decode_plan, encode_plan
 from video_pipeline.engine.story import parse_story
 
 STORY: dict[str, Any] = {
@@ -37,7 +37,7 @@ import json, sys
 from pathlib import Path
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.draw_segment import PlanDrawer
+from video_pipeline.engine.spread.draw_segment import PlanDrawer
 told = json.loads(sys.argv[1])
 drawer = PlanDrawer(
     Path(told["plan"]).read_bytes(),

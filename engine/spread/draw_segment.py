@@ -16,11 +16,11 @@ from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.machine.hwaccel import with_hwaccel
 from video_pipeline.engine.outputs.frame_choice import watched_frames
-from video_pipeline.engine.plan_data import DrawingPlan, check_identity, decode_plan
 from video_pipeline.engine.render.compositors.choice import load_compositor
 from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, SegmentRates
 from video_pipeline.engine.render.renderer import SegmentRenderer
 from video_pipeline.engine.render.segment_cache import SegmentCache
+from video_pipeline.engine.spread.plan_data import DrawingPlan, check_identity, decode_plan
 from video_pipeline.engine.timeline import Footage
 
 
