@@ -17,6 +17,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -257,8 +258,9 @@ class FolderStore:
         if not self._swept:
             self._swept = True
             for path in folder.iterdir():
-                if time.time() - path.stat().st_mtime > PARTIAL_SECONDS:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another writer has ended just now
+                    if time.time() - path.stat().st_mtime > PARTIAL_SECONDS:
+                        path.unlink()
         return folder
 
     def _error(self, error: OSError) -> StoreError:
