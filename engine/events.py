@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
+StageName = Literal["check", "assets", "compose", "captions", "sound", "render", "outputs"]
+FIRST_SEGMENT: Final = "first_segment"
+"""Not a stage: the seconds from the beginning until the first segment was ready."""
+
+
 @dataclass(slots=True)
 class Stopwatch:
     """Measures the wall seconds of each stage. `began` is on the clock of `time.perf_counter`."""
@@ -32,7 +38,7 @@ class Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: StageName) -> Iterator[None]:
         """Add the time that the block takes to a stage."""
         started = time.perf_counter()
         try:

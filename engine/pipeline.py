@@ -37,7 +37,7 @@ from video_pipeline.engine.errors import (
     PipelineError,
     RenderingError,
 )
-from video_pipeline.engine.events import Event, OnEvent, Stopwatch
+from video_pipeline.engine.events import FIRST_SEGMENT, Event, OnEvent, Stopwatch
 from video_pipeline.engine.outputs.frame_choice import watched_frames
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
@@ -346,7 +346,7 @@ def _produce(
             finally:
                 watched.close()
         if rendered.first_ready is not None:
-            watch.seconds["first_segment"] = rendered.first_ready - watch.began
+            watch.seconds[FIRST_SEGMENT] = rendered.first_ready - watch.began
         plan.frames.config.error_policy.check(rendered.warnings)
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))

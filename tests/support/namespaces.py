@@ -240,6 +240,7 @@ class NamespacedMachine:
         for program in self._started:
             program.wait(START_SECONDS)
         self._started.clear()
+        self._network.try_at_switch("ip", "link", "delete", self.name)  # the kernel does it later
 
     def power_on(self) -> None:
         """Start the machine again after `kill`, with its address and its /tmp; no program runs in it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_type_hints
 
 from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged, find_damaged
@@ -57,6 +57,7 @@ class _ProcessingJob(NamedTuple):
 
 
 _PROCESSING_COLUMNS = ", ".join(_ProcessingJob._fields)
+_PROCESSING_TYPES = get_type_hints(_ProcessingJob)
 
 
 class LedgerAttempts:
@@ -252,11 +253,20 @@ class LedgerAttempts:
     # ---- inside a transaction
 
     def _find(self, db: sqlite3.Connection, job_id: str, fence: int) -> _ProcessingJob | None:
+        """Return the job if the attempt holds it; one whose row is damaged fails."""
         row = db.execute(
             f"SELECT {_PROCESSING_COLUMNS} FROM jobs WHERE job_id = ? AND fence = ? AND status = 'processing'",
             (job_id, fence),
         ).fetchone()
-        return None if row is None else _ProcessingJob(*row)
+        if row is None:
+            return None
+        job = _ProcessingJob(*row)
+        for name, kind in _PROCESSING_TYPES.items():
+            if type(value := getattr(job, name)) is not kind:
+                what = f"{name}: got {str(value)[:60]}"
+                fail_damaged(db, self._events, self._clock, position=job.position, what=what)
+                return None
+        return job
 
     def _update(self, db: sqlite3.Connection, job: _ProcessingJob, values: Mapping[str, Any]) -> bool:
         """Change columns of a job; return whether the attempt still holds it."""

@@ -18,7 +18,10 @@ DAMAGE_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, TypeE
 def fail_damaged(
     db: sqlite3.Connection, events: LedgerEvents, clock: Clock, *, position: int, what: str
 ) -> None:
-    """End the job at `position` as failed; call it in a transaction."""
+    """End the job at `position` as failed; call it in a transaction.
+
+    If there is no such job, an index that lists it is damaged: all are built again.
+    """
     # Jobs are counted by owner and priority: changing the state of a row with invalid ones would break the counts.
     db.execute(
         "UPDATE jobs SET owner = CASE typeof(owner) WHEN 'text' THEN owner ELSE '' END, "
@@ -32,7 +35,12 @@ def fail_damaged(
         "error_type = ?, error_message = ?, log_tail = NULL, result = NULL WHERE position = ?",
         (now, DAMAGED, damage_message(what), position),
     )
-    job_id, owner = db.execute("SELECT job_id, owner FROM jobs WHERE position = ?", (position,)).fetchone()
+    row = db.execute("SELECT job_id, owner FROM jobs WHERE position = ?", (position,)).fetchone()
+    if row is None:
+        logger.error("an index of the ledger lists a job that is not there; the indexes are built again")
+        db.execute("REINDEX")
+        return
+    job_id, owner = row
     events.record(db, position, owner, "failed", 0, {"error_type": DAMAGED, "error_message": what})
     logger.error("the job's row in the ledger is damaged, so it fails: %s", what, extra={"job_id": job_id})
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.jobs.ledger.bulk import JobWithKey, find_by_keys, insert_jobs
 from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged
-from video_pipeline.engine.jobs.ledger.errors import KeyConflict, LedgerRefusal, QueueFull
+from video_pipeline.engine.jobs.ledger.errors import KeyConflict, LedgerCorrupt, LedgerRefusal, QueueFull
 from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.rows import AcceptedJob
@@ -210,6 +210,7 @@ class LedgerQueue:
         )
 
     def _fail_never_due(self) -> None:
+        failed: set[int] = set()
         while rows := self._file.rows(
             "SELECT position, 'due_wall', due_wall FROM jobs INDEXED BY jobs_due_wall "
             "WHERE due_wall >= ?1 AND status = 'queued' UNION ALL "
@@ -221,6 +222,11 @@ class LedgerQueue:
                 for position, column, value in rows:
                     what = f"{column}: got {str(value)[:60]}"
                     fail_damaged(db, self._events, self._clock, position=position, what=what)
+            if failed.issuperset(position for position, _, _ in rows):
+                raise LedgerCorrupt(
+                    f"the ledger {self._file.path} is damaged: a job that failed is still queued"
+                )
+            failed.update(position for position, _, _ in rows)
 
     # ---- reads
 
@@ -234,8 +240,9 @@ class LedgerQueue:
             "SELECT due_monotonic FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic IS NOT NULL "
             "ORDER BY due_monotonic LIMIT 1"
         )
-        waits = [due - self._clock.wall() for (due,) in scheduled]
-        waits += [due - self._clock.monotonic() for (due,) in retries]
+        # An entry of a damaged index may hold anything; the promotion finds it.
+        waits = [due - self._clock.wall() for (due,) in scheduled if isinstance(due, int | float)]
+        waits += [due - self._clock.monotonic() for (due,) in retries if isinstance(due, int | float)]
         return max(0.0, min(waits)) if waits else None
 
     def _retry_after(self) -> float:

@@ -145,14 +145,19 @@ class MachineReport:
         if folder is None:
             return None
         try:
-            found = os.statvfs(folder)
-        except OSError:  # made when it is needed
+            found = os.statvfs(_existing(folder))
+        except OSError:
             return None
         return DiskView(
             folder=name,
             free_bytes=found.f_bavail * found.f_frsize,
             total_bytes=found.f_blocks * found.f_frsize,
         )
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that there is: the folder is made when it is needed."""
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
 
 
 def _cache_size(folder: Path | None) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from video_pipeline.engine import __version__
+from video_pipeline.engine.events import FIRST_SEGMENT, StageName
 from video_pipeline.engine.jobs.model import PRIORITIES
 from video_pipeline.engine.jobs.node.http.metrics import Metrics, Outcome
 from video_pipeline.engine.machine.gpu_load import gpu_loads
@@ -206,8 +207,12 @@ class PrometheusMetrics(Metrics):
             self._errors.labels(error_type)
         for kind in ("refused", "machine"):
             self._fallbacks.labels(kind)
-        for source in ("drawn", "cache"):
+        for source in ("drawn", "cache", "shared"):
             self._segments.labels(source)
+        for memory in ("gpu", "host"):
+            self._frames_in.labels(memory)
+        for stage in (*get_args(StageName), FIRST_SEGMENT):
+            self._stages.labels(stage)
         for priority in PRIORITIES:
             self._queue.labels(priority)
             self._wait.labels(priority)

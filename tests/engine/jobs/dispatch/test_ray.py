@@ -22,7 +22,6 @@ from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 WORKER = "dispatch.worker "
-LATE_SECONDS = 3.0
 LARGE = {"video": {"size": [540, 960]}}
 SAME = ("video_path", "thumbnail_path", "words_path")
 
@@ -153,7 +152,6 @@ def test_a_cancelled_job_frees_its_slot(two: TestFleet) -> None:
     two.audit()
 
 
-@pytest.mark.xfail(reason="fails since late changes of the slot; the cause is not known", strict=False)
 def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: TestFleet) -> None:
     job_id = two.submit(long_story("cut"))
     machine = two.machine_of(job_id)
@@ -165,9 +163,9 @@ def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: 
         ended, ended_at = time.monotonic() - began, time.time()
         job = two.finished(job_id)
         assert job.started_at is not None
-        # A busy machine looks for processes late; test_ray_slot measures the same without a network.
-        assert ended_at < job.started_at + LATE_SECONDS, "the job was given away while its first attempt ran"
-        assert ended < LEASE + MARGIN_SECONDS + LATE_SECONDS
+        print(f"ended {ended:.2f} s after the cut, {job.started_at - ended_at:.2f} s before the next attempt")
+        assert ended_at < job.started_at, "the job was given away while its first attempt ran"
+        assert ended < LEASE + MARGIN_SECONDS
     finally:
         machine.heal()
     assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 2, 1), job.error_message

@@ -348,3 +348,30 @@ def test_an_index_that_lists_a_job_that_is_not_queued_is_built_again(tmp_path: P
         attempt = ledger.attempts.claim()
         assert attempt is not None
         assert attempt.job_id == healthy
+
+
+def test_an_entry_of_an_index_that_names_no_job_costs_no_job(folder: Path) -> None:
+    template = folder / "template.sqlite3"
+    with closing(sqlite3.connect(template)) as db:
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        indexes = db.execute(
+            "SELECT name, rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'jobs'"
+        ).fetchall()
+    assert "jobs_ready" in {name for name, _ in indexes}
+    path, content = folder / "entry.sqlite3", template.read_bytes()
+    for name, page in indexes:
+        for wrong in (
+            0,
+            99,
+        ):  # an index page is filled from its end, and an entry ends with the job's position
+            for old in folder.glob("entry.sqlite3*"):
+                old.unlink()
+            path.write_bytes(content[: page * size - 1] + bytes([wrong]) + content[page * size :])
+            try:
+                with suppress(LedgerError):
+                    use_everything(path)
+                with Ledger(path) as ledger:
+                    assert not [job for job in ledger.jobs.page() if job.error_type == DAMAGED], name
+            except BaseException as error:
+                error.add_note(f"{name} with {wrong}")
+                raise
