@@ -184,7 +184,10 @@ class LedgerQueue:
             "min(max(1, ?2 - max(monotonic_us, 0)), ?1) + ?3, monotonic_us = ?2",
             (_QUEUE_US_MAX, now_us, jobs - 1),
         )
-        last: int = db.execute("SELECT queue_us FROM queue_clock").fetchone()[0]
+        row = db.execute("SELECT queue_us FROM queue_clock").fetchone()
+        if row is None:  # a node that starts makes it anew
+            raise LedgerCorrupt(f"the ledger {self._file.path} is damaged: the queue's time is missing")
+        last: int = row[0]
         return last - jobs + 1
 
     def _promote(self, db: sqlite3.Connection) -> None:
