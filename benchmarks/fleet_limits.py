@@ -1,7 +1,7 @@
 """What saturates first in a fleet of 10, 100 and 1,000 machines: a simulation with service times that were recorded.
 
     python -m benchmarks.fleet_limits --record      measure the service times here, and store them
-    python -m benchmarks.fleet_limits               simulate with the stored ones
+    python -m benchmarks.fleet_limits               simulate with the stored ones; --storages 20: with 20 storage servers
 
 Recorded are: the seconds of a job and the bytes that it puts into the shared storage (the lighthouse example, rendered here with an
 empty cache), the door's processor time for a job (benchmarks.door), what one storage server stores and returns (SeaweedFS on
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -181,22 +181,29 @@ def record() -> ServiceTimes:
 def simulate(
     times: ServiceTimes, machines: int, *, slots: int, hours: float, seed: int, redis_limit: float = 50_000.0
 ) -> LimitFigures:
-    """Simulate a fleet; `redis_limit` are the requests a second that one Redis answers."""
+    """Simulate a fleet; `redis_limit` are the requests a second that one Redis answers.
+
+    The first half of the hours is not counted: the queues of what saturates grow meanwhile.
+    """
     world = simpy.Environment()
     storage = simpy.Resource(world, capacity=STREAMS)
     desk = simpy.Resource(world, capacity=1)
     rng = random.Random(seed)
-    busy = {"door": 0.0, "storage": 0.0, "waiting": 0.0}
+    busy = {"door": 0.0, "storage": 0.0, "rendering": 0.0}
     ended = 0
     end = hours * 3600
+    began = end / 2
+
+    def counted(since: float) -> float:
+        """Return the seconds from then until now that count."""
+        return max(0.0, world.now - max(since, began))
 
     def use(station: simpy.Resource, name: str, seconds: float) -> Generator[Any, Any, None]:
-        asked = world.now
         with station.request() as turn:
             yield turn
-            busy["waiting"] += world.now - asked
+            taken = world.now
             yield world.timeout(seconds)
-            busy[name] += seconds
+            busy[name] += counted(taken)
 
     def slot() -> Generator[Any, Any, None]:
         nonlocal ended
@@ -204,13 +211,15 @@ def simulate(
         while True:
             yield from use(desk, "door", times.door_seconds / 2)
             # The mean of a log-normal distribution is exp(mu + sigma^2 / 2).
+            began_at = world.now
             yield world.timeout(rng.lognormvariate(math.log(times.job_seconds) - SPREAD**2 / 2, SPREAD))
+            busy["rendering"] += counted(began_at)
             yield from use(storage, "storage", STREAMS * times.put_bytes / times.storage_put_bytes_a_second)
             yield from use(
                 storage, "storage", STREAMS * times.result_bytes / times.storage_get_bytes_a_second
             )
             yield from use(desk, "door", times.door_seconds / 2)
-            ended += 1
+            ended += world.now >= began
 
     for _ in range(machines * slots):
         world.process(slot())
@@ -218,11 +227,11 @@ def simulate(
     return LimitFigures(
         machines,
         slots,
-        ended / hours,
-        busy["door"] / end,
-        busy["storage"] / end / STREAMS,
+        ended / (hours / 2),
+        busy["door"] / (end - began),
+        busy["storage"] / (end - began) / STREAMS,
         (times.redis_requests_a_second + machines * times.redis_requests_a_second_and_machine) / redis_limit,
-        busy["waiting"] / (end * machines * slots),
+        max(0.0, 1 - sum(busy.values()) / ((end - began) * machines * slots)),
     )
 
 
@@ -234,13 +243,21 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="measure the service times here and store them")
     parser.add_argument("--machines", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--slots", type=int, default=2, help="slots of each machine (default 2)")
-    parser.add_argument("--hours", type=float, default=0.5, help="simulated hours (default 0.5)")
+    parser.add_argument("--hours", type=float, default=4.0, help="simulated hours (default 4)")
+    parser.add_argument(
+        "--storages", type=float, default=1.0, help="storage servers like the recorded one (default 1)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     if given.record:
         document = {"machine": describe_machine(str(find_ffmpeg().path)), "service_times": asdict(record())}
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     times = ServiceTimes(**json.loads(RESULTS.read_text(encoding="utf-8"))["service_times"])
+    times = replace(
+        times,
+        storage_put_bytes_a_second=given.storages * times.storage_put_bytes_a_second,
+        storage_get_bytes_a_second=given.storages * times.storage_get_bytes_a_second,
+    )
     print(f"seed {given.seed}; a job: {times.job_seconds:.1f} s, {times.put_bytes / 1e6:.1f} MB stored")
     rows = []
     for machines in given.machines:
