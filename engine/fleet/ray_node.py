@@ -20,6 +20,7 @@ import json
 import os
 import select
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -50,6 +51,10 @@ CLOCK_READ_SECONDS: Final = 1.5
 REGISTER_SECONDS: Final = 150.0
 """How long a machine's Ray may take to start."""
 
+NO_AGENT_PORT: Final = 1024
+"""The raylet wants to be told a port, from 1024 on; it never asks the agent anything, since no task has an environment."""
+
+STAND_IN: Final = Path(__file__).with_name("agent_stand_in.py")
 GCS: Final = "gcs_server"
 RAYLET: Final = "raylet"
 
@@ -153,7 +158,6 @@ class RayNode:
         setup, head = self._setup, self._setup["head"]
         started: list[Any] = []
         services.get_node = _with_patience(services.get_node, started)
-        environment_port = _free_port(setup["bind"])
         parameters = RayParams(
             node_ip_address=setup["bind"],
             gcs_address=None if head else setup["address"],
@@ -167,7 +171,7 @@ class RayNode:
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False if head else None,
             no_monitor=True,
-            runtime_env_agent_port=environment_port,
+            runtime_env_agent_port=NO_AGENT_PORT,
             include_log_monitor=False,
             temp_dir=setup["temp"],
             redis_username=self._redis.user if self._redis else None,
@@ -267,7 +271,9 @@ def _without_password(start: Any, started: list[Any], parameters: Any) -> Any:
             command.append("--fromenv=redis_password")
             options["env_updates"] = {**(options.get("env_updates") or {}), "FLAGS_redis_password": password}
             parameters.redis_password = None  # or the raylet has it on its command line
-        _tell_ports(command)
+        if command[0].endswith("/raylet"):
+            command = _without_agents(command)
+            _tell_ports(command)
         started.append(start(command, *arguments, **options))
         return started[-1]
 
@@ -299,25 +305,26 @@ def _with_patience(get_node: Any, started: list[Any]) -> Any:
     return finds
 
 
-def _free_port(host: str) -> int:
-    """Return a port that nothing uses."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _without_agents(command: Sequence[str]) -> list[str]:
+    """Return a raylet's command with something small that does nothing in the place of Ray's agents.
+
+    One serves Ray's dashboard, the other makes environments for tasks that ask for one; both take seconds of a core to start, 100 MB
+    each, and an open port.
+    """
+    nothing = subprocess.list2cmdline([sys.executable, "-I", "-S", str(STAND_IN)])
+    agents = ("--dashboard_agent_command=", "--runtime_env_agent_command=")
+    return [
+        next((f"{agent}{nothing}" for agent in agents if part.startswith(agent)), part) for part in command
+    ]
 
 
 def _tell_ports(command: Sequence[str]) -> None:
-    """Write the files in which Ray's agents tell their ports, if a command starts the raylet, which reads them.
-
-    It waits 15 s for them, which a busy machine's agents miss, and then aborts. -1 is "none".
-    """
+    """Write the files in which Ray's agents would tell their ports to the raylet that a command starts. -1 is "none"."""
     options = dict(
         part.removeprefix("--").split("=", 1) for part in command if part.startswith("--") and "=" in part
     )
-    if not command[0].endswith("/raylet") or not {"session_dir", "node_id"} <= options.keys():
-        return
     ports = {
-        "runtime_env_agent_port": options["runtime_env_agent_port"],
+        "runtime_env_agent_port": str(NO_AGENT_PORT),
         "metrics_agent_port": "-1",
         "metrics_export_port": "-1",
         "dashboard_agent_listen_port": "-1",
