@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from video_pipeline.engine.common.child_process import ends_with_its_input
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.environment import LOG_BYTES, ray_environment
@@ -148,10 +149,7 @@ class RayProcess:
         """Stop them, and all that they have started."""
         process = self._process
         if process is not None:
-            assert process.stdin is not None
-            with suppress(OSError, subprocess.TimeoutExpired):
-                process.stdin.close()
-                process.wait(timeout=END_SECONDS)
+            ends_with_its_input(process, END_SECONDS)
             self._end_session(process.pid)
             process.wait()
             self._forget(process)

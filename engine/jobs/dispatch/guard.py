@@ -16,8 +16,14 @@ import sys
 import time
 from pathlib import Path
 
+from video_pipeline.engine.common.child_process import ends_with_its_input
 from video_pipeline.engine.jobs.dispatch.lease import machine_seconds
-from video_pipeline.engine.jobs.processes import read_process, session_members, signal_process, started_for
+from video_pipeline.engine.jobs.processes import (
+    read_process,
+    session_members,
+    signal_process,
+    started_for,
+)
 
 KILL_SECONDS = 10.0
 POLL_SECONDS = 0.02
@@ -94,12 +100,7 @@ class Guard:
 
     def close(self) -> None:
         """Stop the guard; it kills the remaining sessions."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=KILL_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not ends_with_its_input(self._process, KILL_SECONDS):
             self._process.kill()
             self._process.wait()
         self._close_pipes()

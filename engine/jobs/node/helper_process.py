@@ -16,6 +16,7 @@ import subprocess
 import sys
 from typing import Any, Final
 
+from video_pipeline.engine.common.child_process import ends_with_its_input
 from video_pipeline.engine.common.process import load_nothing_idle, return_freed_memory
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.dispatch.guard import Guard
@@ -86,11 +87,7 @@ class HelperProcess:
         process = self._process
         if process is None:
             return
-        assert process.stdin is not None
-        try:
-            process.stdin.close()
-            process.wait(timeout=END_SECONDS)
-        except (OSError, subprocess.TimeoutExpired):
+        if not ends_with_its_input(process, END_SECONDS):
             logger.info("the process that %s is killed", self._what)
         signal_session(process.pid, signal.SIGKILL)
         process.wait()

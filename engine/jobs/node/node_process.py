@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+from video_pipeline.engine.common.child_process import ends_with_its_input
 from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
@@ -163,11 +164,7 @@ class NodeProcess:
         process = self._process
         if process is None:
             return
-        assert process.stdin is not None
-        try:
-            process.stdin.close()
-            process.wait(timeout=END_SECONDS)
-        except (OSError, subprocess.TimeoutExpired):
+        if not ends_with_its_input(process, END_SECONDS):
             signal_session(process.pid, signal.SIGKILL)
             process.wait()
         self._release()
