@@ -156,13 +156,21 @@ def soak(made: TestFleet, *, kills: int, rng: random.Random) -> Counter[str]:
     done: Counter[str] = Counter()
     faults = faults_of(made)
     number = 0
+
+    def waiting() -> int:
+        return sum(not made.job(job_id).status.is_terminal for job_id in made.acknowledged)
+
     for _ in range(kills):
-        while sum(not made.job(job_id).status.is_terminal for job_id in made.acknowledged) < WAITING:
+        while waiting() < WAITING:
             number += 1
             made.submit(next_story(made, number, rng), max_attempts=10)
+        if rng.random() < 1 / 5:
+            left = waiting()
+            made.wait_until(lambda left=left: waiting() < left, "the end of a job", seconds=END_SECONDS)
         time.sleep(rng.uniform(0, 5))
         fault = rng.choice(faults)
         fault(made, rng.choice(made.machines), rng)
+        assert made.programs["door"].status is None, f"the server has ended\n{made.told()}"
         done[fault.__name__] += 1
         print(f"{sum(done.values())} of {kills}: {fault.__name__}; {number} jobs", flush=True)
     for job_id in made.acknowledged:
