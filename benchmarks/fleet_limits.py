@@ -137,13 +137,14 @@ def record_redis(folder: Path) -> tuple[float, float]:
     """Return the requests a second to Redis of a fleet without machines, and those that each machine adds."""
     rates = []
     with fleet(folder, machines=1, redis_port=REDIS_PORT) as made:
+        assert made.redis is not None
         for machines in (1, 2):
             if machines == 2:
                 made.add()
                 made.wait_for_slots(2)
-            before = made.redis_requests()
+            before = made.redis.requests()
             time.sleep(REDIS_SECONDS)
-            rates.append((made.redis_requests() - before) / REDIS_SECONDS)
+            rates.append((made.redis.requests() - before) / REDIS_SECONDS)
     each = max(0.0, rates[1] - rates[0])
     return max(0.0, rates[0] - each), each
 

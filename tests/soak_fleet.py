@@ -1,8 +1,9 @@
-"""Kill, cut off and stop the machines of a fleet and its server while they render, and audit what is left.
+"""Kill, cut off and stop the machines of a fleet, its server, its storage and its Redis while it renders; audit the rest.
 
-    python -m tests.soak_fleet [--kills 200] [--machines 2] [--seed 1]
+    python -m tests.soak_fleet [--kills 200] [--machines 2] [--seed 1] [--storage folder|bucket]
 
-Needs root: the machines are network namespaces. Every acknowledged job must end once, with one whole video, and
+Needs root: the machines are network namespaces. Redis is behind the server's control store if redis-server is
+installed; the bucket is one of SeaweedFS. Every acknowledged job must end once, with one whole video, and
 nothing may be left running, in staging or in the storage.
 """
 
@@ -11,11 +12,16 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from tests.support.jobs import long_story, tiny_story
 from tests.support.namespaces import NamespacedMachine
@@ -25,6 +31,8 @@ WAITING = 6
 """Jobs that are kept queued or running."""
 
 END_SECONDS = 1800.0
+REDIS_PORT = 6390
+Fault = Callable[[TestFleet, NamespacedMachine, random.Random], None]
 
 
 def kill_machine(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
@@ -51,8 +59,7 @@ def freeze_machine(made: TestFleet, machine: NamespacedMachine, rng: random.Rand
 
 def kill_server(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
     """Kill the server, with which its Ray ends, and start it again."""
-    made.programs["door"].signal(signal.SIGKILL)
-    made.wait_until(lambda: not made.door.pids(), "the end of all that the server had started")
+    made.kill_server()
     made.serve()
 
 
@@ -71,7 +78,72 @@ def kill_slot(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -
     _kill_one(machine, rng.choice(("MachineSlot", "dispatch.worker ")))
 
 
-FAULTS = (kill_machine, cut_machine, freeze_machine, kill_server, kill_control_store, kill_bridge, kill_slot)
+def kill_redis(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
+    """Kill Redis for less or more than a lease; a third of the times it has forgotten everything."""
+    assert made.redis is not None
+    with made.redis.away(forgets=rng.random() < 1 / 3):
+        time.sleep(rng.uniform(0, 3 * LEASE))
+
+
+def kill_server_and_redis(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
+    """Kill the server and Redis, as a cut of their machine's power does; the server is the first to come back."""
+    assert made.redis is not None
+    with made.redis.away():
+        made.kill_server()
+        made.serve()
+        time.sleep(rng.uniform(0, 3 * LEASE))
+
+
+def lose_storage(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
+    """Take the shared storage away for less or more than a lease."""
+    with made.storage.away():
+        time.sleep(rng.uniform(0, 3 * LEASE))
+
+
+def stop_storage(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
+    """Let the shared storage answer nothing for less or more than a lease."""
+    assert made.bucket is not None
+    with made.bucket.stopped():
+        time.sleep(rng.uniform(0, 3 * LEASE))
+
+
+def damage_objects(made: TestFleet, machine: NamespacedMachine, rng: random.Random) -> None:
+    """Overwrite a tenth of what is in the shared storage."""
+    keys = made.storage.objects("")
+    made.storage.damage(*rng.sample(keys, (len(keys) + 9) // 10))
+
+
+FAULTS: tuple[Fault, ...] = (
+    kill_machine,
+    cut_machine,
+    freeze_machine,
+    kill_server,
+    kill_control_store,
+    kill_bridge,
+    kill_slot,
+    lose_storage,
+    damage_objects,
+)
+REDIS_FAULTS: tuple[Fault, ...] = (kill_redis, kill_server_and_redis)
+BUCKET_FAULTS: tuple[Fault, ...] = (stop_storage,)
+
+
+def faults_of(made: TestFleet) -> tuple[Fault, ...]:
+    """Return the faults that a fleet can have."""
+    return FAULTS + (REDIS_FAULTS if made.redis else ()) + (BUCKET_FAULTS if made.bucket else ())
+
+
+def next_story(made: TestFleet, number: int, rng: random.Random) -> dict[str, Any]:
+    """Return a story: of a second, of two minutes, or with a picture of its own that travels through the storage."""
+    kind = rng.choice(("tiny", "long", "picture"))
+    if kind == "long":
+        return long_story(f"long-{number}", seconds=60)
+    story = tiny_story(f"{kind}-{number}")
+    if kind == "picture":
+        path = made.shared / "assets" / f"{number}.png"
+        Image.frombytes("RGB", (160, 284), rng.randbytes(160 * 284 * 3)).save(path)
+        story["scenes"][0]["image"] = str(path)
+    return story
 
 
 def _kill_one(machine: NamespacedMachine, name: str) -> None:
@@ -82,17 +154,23 @@ def _kill_one(machine: NamespacedMachine, name: str) -> None:
 def soak(made: TestFleet, *, kills: int, rng: random.Random) -> Counter[str]:
     """Do so many faults while jobs run; wait until all have ended; return how often each fault was done."""
     done: Counter[str] = Counter()
+    faults = faults_of(made)
     number = 0
+
+    def waiting() -> int:
+        return sum(not made.job(job_id).status.is_terminal for job_id in made.acknowledged)
+
     for _ in range(kills):
-        while sum(not made.job(job_id).status.is_terminal for job_id in made.acknowledged) < WAITING:
+        while waiting() < WAITING:
             number += 1
-            story = (
-                long_story(f"long-{number}", seconds=60) if rng.random() < 0.5 else tiny_story(f"t-{number}")
-            )
-            made.submit(story, max_attempts=10)
+            made.submit(next_story(made, number, rng), max_attempts=10)
+        if rng.random() < 1 / 5:
+            left = waiting()
+            made.wait_until(lambda left=left: waiting() < left, "the end of a job", seconds=END_SECONDS)
         time.sleep(rng.uniform(0, 5))
-        fault = rng.choice(FAULTS)
+        fault = rng.choice(faults)
         fault(made, rng.choice(made.machines), rng)
+        assert made.programs["door"].status is None, f"the server has ended\n{made.told()}"
         done[fault.__name__] += 1
         print(f"{sum(done.values())} of {kills}: {fault.__name__}; {number} jobs", flush=True)
     for job_id in made.acknowledged:
@@ -110,11 +188,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--machines", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--storage", choices=("folder", "bucket"), default="bucket")
     given = parser.parse_args()
-    print(f"seed {given.seed}")
+    print(f"seed {given.seed}, storage: {given.storage}")
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as name,
-        fleet(Path(name), machines=given.machines) as made,
+        fleet(
+            Path(name),
+            machines=given.machines,
+            redis_port=REDIS_PORT if shutil.which("redis-server") else None,
+            bucket=given.storage == "bucket",
+        ) as made,
     ):
         done = soak(made, kills=given.kills, rng=random.Random(given.seed))
         made.audit()

@@ -169,6 +169,7 @@ class FolderStore:
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
+            self._check_is_there()
             return None
         except OSError as error:
             raise self._error(error) from error
@@ -180,6 +181,7 @@ class FolderStore:
                 file.seek(start)
                 return file.read(length)
         except FileNotFoundError:
+            self._check_is_there()
             return None
         except OSError as error:
             raise self._error(error) from error
@@ -200,6 +202,7 @@ class FolderStore:
         except FileNotFoundError as error:
             if error.filename not in (str(source), source):
                 raise
+            self._check_is_there()
             return False
         except OSError as error:
             path.unlink(missing_ok=True)
@@ -209,7 +212,9 @@ class FolderStore:
     def delete(self, key: str) -> None:
         """Delete an object if there is one."""
         try:
-            self._path(key).unlink(missing_ok=True)
+            self._path(key).unlink()
+        except FileNotFoundError:
+            self._check_is_there()
         except OSError as error:
             raise self._error(error) from error
 
@@ -217,6 +222,7 @@ class FolderStore:
         """Yield the keys that begin with a prefix, in any order."""
         checked_prefix(prefix)
         place, _, _ = prefix.rpartition("/")
+        self._check_is_there()
         for folder, folders, files in os.walk(self._folder / place):
             folders[:] = [name for name in folders if name != PARTIAL_FOLDER]
             for name in files:
@@ -237,7 +243,8 @@ class FolderStore:
             try:
                 write(partial)
                 sync_file(partial)
-                path.parent.mkdir(parents=True, exist_ok=True)
+                for parent in reversed(path.relative_to(self._folder).parents[:-1]):
+                    (self._folder / parent).mkdir(exist_ok=True)
                 os.link(partial, path)
             except FileExistsError:
                 return False
@@ -248,12 +255,14 @@ class FolderStore:
             raise self._error(error) from error
         return True
 
+    def _check_is_there(self) -> None:
+        """Raise StoreError if the file system is not mounted: its objects are not missing, and it must not become a local folder."""
+        if not self._folder.is_dir():
+            raise self._error(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+
     def _partials(self) -> Path:
         folder = self._folder / PARTIAL_FOLDER
-        if (
-            not self._folder.is_dir()
-        ):  # a file system that is not mounted must not become a folder of the local disk
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._folder))
+        self._check_is_there()
         folder.mkdir(exist_ok=True)
         if not self._swept:
             self._swept = True

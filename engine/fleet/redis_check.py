@@ -12,6 +12,8 @@ from video_pipeline.engine.errors import ConfigError
 
 REDIS_PORT: Final = 6379
 ANSWER_SECONDS: Final = 3.0
+LOGIN_ERRORS: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH")
+"""How answers begin that waiting does not change, unlike LOADING."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,15 @@ def parse_redis_url(url: str) -> RedisPlace:
     )
 
 
-def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> str | None:
+@dataclass(frozen=True, slots=True)
+class RedisTrouble:
+    """Why a Redis cannot be used; `for_good`: waiting does not help, as it refuses the login."""
+
+    text: str
+    for_good: bool = False
+
+
+def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> RedisTrouble | None:
     """Return why a Redis does not answer, None if it does."""
     try:
         with socket.create_connection((place.host, place.port), seconds) as plain:
@@ -63,10 +73,10 @@ def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> str 
             with ssl.create_default_context().wrap_socket(plain, server_hostname=place.host) as encrypted:
                 return _login_and_ping(encrypted, place)
     except OSError as error:
-        return f"Redis at {place.name} does not answer: {error.strerror or error}"
+        return RedisTrouble(f"Redis at {place.name} does not answer: {error.strerror or error}")
 
 
-def _login_and_ping(connection: socket.socket, place: RedisPlace) -> str | None:
+def _login_and_ping(connection: socket.socket, place: RedisPlace) -> RedisTrouble | None:
     login = [place.user, place.password] if place.user else [place.password]
     for command in ([["AUTH", *login]] if place.password else []) + [["PING"]]:
         data = [part.encode() for part in command]
@@ -76,5 +86,6 @@ def _login_and_ping(connection: socket.socket, place: RedisPlace) -> str | None:
         answer = connection.recv(512)
         if not answer.startswith(b"+"):
             said = answer.split(b"\r\n")[0].lstrip(b"-").decode("ascii", "replace")[:100]
-            return f"Redis at {place.name} refuses {command[0]}: {said or 'it closed the connection'}"
+            text = f"Redis at {place.name} refuses {command[0]}: {said or 'it closed the connection'}"
+            return RedisTrouble(text, said.startswith(LOGIN_ERRORS))
     return None

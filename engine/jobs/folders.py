@@ -66,6 +66,11 @@ class Folders:
         """The folders that attempts render into."""
         return self.output / STAGING
 
+    @property
+    def staged_attempts(self) -> Path:
+        """The folder that names the attempts with files in a fleet's storage."""
+        return self.state / "fleet" / "staged"
+
     def work(self, job_id: str, fence: int) -> Path:
         """Return the temporary folder of an attempt."""
         return self.works / attempt_name(job_id, fence)

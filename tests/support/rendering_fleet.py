@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from tests.support.audit import assert_sound
+from tests.support.fleet_services import BucketStorage, FolderStorage, RedisServer, TestStorage
 from tests.support.jobs import job_of, node_settings, submit
 from tests.support.namespaces import NamespacedMachine, NamespacedNetwork, Program, network
 from video_pipeline.engine.config import Config, load_config
@@ -25,6 +27,9 @@ START_SECONDS = 300.0
 
 JOB_SECONDS = 180.0
 LEASE = 4.0
+TIDY_SECONDS = 60.0
+"""What a lost machine has put into the storage too late is deleted later."""
+
 SPLIT_SECONDS = 8.0
 """More than the drawing of `long_story` is estimated at, less than that of `large_story`."""
 
@@ -37,42 +42,53 @@ class TestFleet:
     """Whether each machine that is added has a core of its own."""
 
     def __init__(
-        self, net: NamespacedNetwork, folder: Path, fleet: Mapping[str, Any], *, redis_port: int | None = None
+        self,
+        net: NamespacedNetwork,
+        folder: Path,
+        fleet: Mapping[str, Any],
+        *,
+        redis_port: int | None = None,
+        bucket: bool = False,
     ) -> None:
         self._net, self.shared, self._keys = net, folder / "shared", dict(fleet)
-        self._redis_port = redis_port
-        for each in (self.shared, self.shared / "store"):
-            each.mkdir()
+        self.shared.mkdir()
+        (self.shared / "assets").mkdir()
         self.door = net.machine(shared=[self.shared])
+        self.redis = None if redis_port is None else RedisServer(self.door, redis_port)
+        self.bucket = BucketStorage(self.door, self.shared / "s3") if bucket else None
+        self.storage: TestStorage = self.bucket or FolderStorage(self.shared / "store")
         self.machines: list[NamespacedMachine] = []
         self.programs: dict[str, Program] = {}
         self.acknowledged: list[str] = []
+        self._own: dict[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Any]]]] = {}
         settings, self._door_file = self._configure(self.door)
         self.config: Config = load_config(settings, environ=False)
         self.folders = Folders.of(self.config)
-        if redis_port is not None:
-            self.programs["redis"] = self.door.start("redis-server", "--port", str(redis_port), "--save", "")
         self.serve()
         self.wait_until((self.folders.state / "fleet" / "token").exists, "a token")
         (self.shared / "token").write_bytes((self.folders.state / "fleet" / "token").read_bytes())
         (self.shared / "token").chmod(0o600)
         self.ledger = Ledger(self.folders.ledger)
 
-    def redis_requests(self) -> int:
-        """Return how many requests Redis has answered, this one not counted."""
-        told = self.door.run("redis-cli", "-p", str(self._redis_port), "info", "stats", seconds=10).stdout
-        return int(
-            next(line for line in told.splitlines() if line.startswith("total_commands")).split(":")[1]
-        )
-
     def serve(self) -> None:
         """Start the server."""
         self.programs["door"] = self._start(self.door, "serve", "--fleet", "--config", self._door_file)
 
-    def add(self) -> NamespacedMachine:
-        """Add a machine of one slot, and let it join."""
+    def kill_server(self) -> None:
+        """Kill the server, with which its Ray ends."""
+        self.programs["door"].signal(signal.SIGKILL)
+        services = {each.program.pid for each in (self.redis, self.bucket) if each is not None}
+        self.wait_until(
+            lambda: not set(self.door.pids()) - services, "the end of all that the server had started"
+        )
+
+    def add(
+        self, *, environ: Mapping[str, str] | None = None, **sections: Mapping[str, Any]
+    ) -> NamespacedMachine:
+        """Add a machine of one slot, and let it join; `sections` are its own configuration."""
         machine = self._net.machine(shared=[self.shared])
         self.machines.append(machine)
+        self._own[machine.name] = dict(environ or {}), sections
         self.join(machine)
         return machine
 
@@ -133,8 +149,11 @@ class TestFleet:
     def audit(self) -> None:
         """Assert that each job has one end and one output, and that nothing of them is left, in the storage neither."""
         assert_sound(self.folders, self.acknowledged, running=self.door.pids(), settle=20)
-        left = list((self.shared / "store" / "staged").rglob("0*"))
-        assert not left, left
+        self.wait_until(
+            lambda: not self.storage.objects("staged/"),
+            "a storage without staged files",
+            seconds=TIDY_SECONDS,
+        )
 
     def _configure(self, machine: NamespacedMachine, **fleet: Any) -> tuple[dict[str, Any], Path]:
         folder = self.shared / "door" if machine is self.door else Path("/tmp/vp")
@@ -143,37 +162,45 @@ class TestFleet:
             cache=folder / "cache",
             fleet={
                 "bind": machine.address,
-                "store": str(self.shared / "store"),
+                **self.storage.keys,
                 "lease": LEASE,
                 "split_seconds": SPLIT_SECONDS,
                 **self._keys,
                 **fleet,
             },
-            node={"worker_memory_mb": 1000},
+            node={"worker_memory_mb": 1000, "asset_roots": [str(self.shared / "assets")]},
             processing={
                 "max_concurrent_jobs": 1,
-                **({"redis_url": f"redis://127.0.0.1:{self._redis_port}"} if self._redis_port else {}),
+                **({"redis_url": f"redis://127.0.0.1:{self.redis.port}"} if self.redis else {}),
             },
         )
+        for section, values in self._own.get(machine.name, ({}, {}))[1].items():
+            settings[section] = {**settings.get(section, {}), **values}
         if machine is self.door:
             folder.mkdir(exist_ok=True)
         file = self.shared / f"{machine.name}.yaml"
         file.write_text(yaml.safe_dump({"video_pipeline": settings}))
         return settings, file
 
-    @staticmethod
-    def _start(machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
+    def _start(self, machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
         pinned = () if core is None else ("taskset", "-c", str(core))
-        return machine.start(*pinned, sys.executable, "-m", "video_pipeline", *arguments)
+        environ = {**self.storage.environ, **self._own.get(machine.name, ({}, {}))[0]}
+        return machine.start(*pinned, sys.executable, "-m", "video_pipeline", *arguments, environ=environ)
 
 
 @contextmanager
 def fleet(
-    folder: Path, *, machines: int, pinned: bool = False, redis_port: int | None = None, **keys: Any
+    folder: Path,
+    *,
+    machines: int,
+    pinned: bool = False,
+    redis_port: int | None = None,
+    bucket: bool = False,
+    **keys: Any,
 ) -> Iterator[TestFleet]:
     """Give a fleet with machines of one slot each; skip the test if there can be none."""
     with network(folder) as net:
-        made = TestFleet(net, folder, keys, redis_port=redis_port)
+        made = TestFleet(net, folder, keys, redis_port=redis_port, bucket=bucket)
         made.pinned = pinned
         try:
             for _ in range(machines):

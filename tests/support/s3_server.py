@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,25 @@ def weed_program() -> Path | None:
     return Path(found) if found else None
 
 
+def server_command(folder: Path, ports: Sequence[int], address: str = "127.0.0.1") -> list[str | Path]:
+    """Return the command of a server on a folder, with its four ports: master, volume, filer, S3. Writes its keys."""
+    program = weed_program()
+    assert program is not None
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    keys = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "s3.json").write_text(
+        json.dumps({"identities": [{"name": "test", "credentials": [keys], "actions": actions}]})
+    )
+    master, volume, filer, s3 = ports
+    return [
+        *(program, "server", f"-dir={folder}", f"-ip={address}", f"-ip.bind={address}"),
+        *(f"-master.port={master}", f"-volume.port={volume}", "-volume.max=20"),
+        *("-master.volumeSizeLimitMB=64", "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}"),
+    ]
+
+
 class S3Server:
     """A context manager that runs the server on a folder; `stop` and `start` are an outage."""
 
@@ -34,39 +54,16 @@ class S3Server:
         self._ports = [free_port(beside=10_000) for _ in range(4)]  # it takes the port 10,000 above, too
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        keys = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
-        (folder / "s3.json").write_text(
-            json.dumps({"identities": [{"name": "test", "credentials": [keys], "actions": actions}]})
-        )
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._ports[3]}"
 
     def start(self) -> None:
-        master, volume, filer, s3 = self._ports
-        program = weed_program()
-        assert program is not None
+        s3 = self._ports[3]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    *(program, "server", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-                    *(f"-master.port={master}", f"-volume.port={volume}", "-volume.max=20"),
-                    *(
-                        "-master.volumeSizeLimitMB=64",
-                        "-filer",
-                        f"-filer.port={filer}",
-                        "-s3",
-                        f"-s3.port={s3}",
-                    ),
-                    "-s3.port.iceberg=0",
-                    "-s3.port.lance=0",
-                    f"-s3.config={self._folder / 's3.json'}",
-                ],
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
+                server_command(self._folder, self._ports), stdout=log, stderr=log, cwd=self._folder
             )
         until = time.monotonic() + READY_SECONDS
         while True:

@@ -39,6 +39,7 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
 )
 from video_pipeline.engine.jobs.dispatch.shared_segments import SharedSegments, attempt_key
 from video_pipeline.engine.jobs.dispatch.slots import BACKOFF_SECONDS
+from video_pipeline.engine.jobs.dispatch.staged_attempts import StagedAttempts
 from video_pipeline.engine.jobs.dispatch.transfer import shared_store
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess, read_failure, read_progress
 from video_pipeline.engine.jobs.folders import Folders, tail
@@ -92,11 +93,12 @@ class RayDispatcher:
         self._shared = SharedSegments(self.remote_slots, self._send, config.fleet.job_slots)
         self._numbers = 0
         self._bridge: WorkerProcess | None = None
+        self._bridge_log = folders.logs / "fleet.log"
         self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
         self._bridge_failures = 0
         self._dying: list[WorkerProcess] = []
         self._open_at = clock.monotonic() + wait
-        self._left = list(left)
+        self._staged = StagedAttempts(folders.staged_attempts, left, opens_at=self._open_at)
         self.machines: dict[str, str] = {}
         """The status of each machine of the fleet, by its id."""
         self.started_workers, self._closed = 0, False
@@ -150,6 +152,7 @@ class RayDispatcher:
             path = work / "attempt.json"
             fields = {name: getattr(attempt, name) for name in Attempt.__dataclass_fields__}
             path.write_text(json.dumps(fields), encoding="ascii")
+            self._staged.begin(key)
         except OSError as error:
             failure = Failure("machine", type(error).__name__, f"{error.filename}: {error.strerror}")
             self._end(slot, FailedReport(*key, failure))
@@ -229,9 +232,8 @@ class RayDispatcher:
         self._reap()
         if self._bridge is None and not self._closed and not self._dying and now >= self._bridge_at:
             self._spawn()
-        if self._left and now >= self._open_at:
-            self._send(discard=self._left)
-            self._left = []
+        for job_id, fence in self._staged.next(now) if self._bridge is not None else ():
+            self._send(discard=job_id, fence=fence)
         if now - self._noted_at >= NOTE_SECONDS:
             self._noted_at = now
             self._note_renders()
@@ -267,6 +269,8 @@ class RayDispatcher:
             self._place(dict(message["cluster"]["free"]))
         elif "collected" in message:
             self._collected(message)
+        elif "discarded" in message:
+            self._staged.told(message, self._clock.monotonic())
         slot = self._slot_of(message)
         if slot is None or slot.phase == "lost":
             return
@@ -396,11 +400,12 @@ class RayDispatcher:
         if running is None:
             return
         if message["failure"] is None:
+            self._staged.ended(key, self._clock.monotonic())
             self._folders.remove_work(*key)
             self._shared.count(running.result or {})
             self._reports.append(FinishedReport(*key, self._folders.staging(*key), running.result or {}))
         else:
-            self._report_failed(running, read_failure(message["failure"]))
+            self._report_end(FailedReport(*key, read_failure(message["failure"])))
 
     def _lose(self, slot: RemoteSlot | None, reason: str, *, ended: bool = False) -> None:
         """Use a slot no longer; its attempt runs until its lease has ended. `ended`: Ray says that its process has ended."""
@@ -422,26 +427,20 @@ class RayDispatcher:
         del self.remote_slots[slot.number]
 
     def _end(self, slot: RemoteSlot, report: Report) -> None:
-        """Report the end of a slot's attempt; nothing of it stays here or in the storage."""
+        """Report the end of a slot's attempt."""
         slot.running, slot.next_path = None, None
+        self._shared.forget((report.job_id, report.fence))
+        self._report_end(report, lost=slot.phase == "lost")
+
+    def _report_end(self, report: Report, *, lost: bool = False) -> None:
+        """Report the end of an attempt without a result; nothing of it stays here or in the storage."""
         key = report.job_id, report.fence
-        self._shared.forget(key)
         self._folders.remove_work(*key)
         self._folders.remove_staging(*key)
-        self._send(discard=[key])
+        self._staged.ended(key, self._clock.monotonic(), lost=lost)
         self._reports.append(report)
 
-    def _report_failed(self, running: RemoteAttempt, failure: Failure) -> None:
-        key = attempt_key(running.attempt)
-        self._folders.remove_work(*key)
-        self._folders.remove_staging(*key)
-        self._reports.append(FailedReport(*key, failure))
-
     # -- the bridge ----------------------------------------------------------------------------
-
-    @property
-    def _bridge_log(self) -> Any:
-        return self._folders.logs / "fleet.log"
 
     def _send_stop(self, slot: RemoteSlot, *, now: bool) -> None:
         running = slot.running
@@ -479,6 +478,7 @@ class RayDispatcher:
         if bridge is None:
             return
         self._bridge = None
+        self._staged.bridge_lost()
         self._selector.unregister(bridge.receive)
         self._dying.append(bridge)
         self._bridge_failures += 1
@@ -495,6 +495,6 @@ class RayDispatcher:
                 self._dying.remove(bridge)
                 if self._guard is not None:
                     self._guard.remove(bridge.pid)
-                for key in list(self._collecting):
-                    failure = Failure("machine", "BridgeLost", "the process that talks to Ray ended")
-                    self._report_failed(self._collecting.pop(key), failure)
+                failure = Failure("machine", "BridgeLost", "the process that talks to Ray ended")
+                while self._collecting:
+                    self._report_end(FailedReport(*self._collecting.popitem()[0], failure))

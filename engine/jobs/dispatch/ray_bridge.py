@@ -2,11 +2,12 @@
 
     node → bridge    {create: SLOT, needs: {cpus, memory, gpus, resources}, setup: TEXT}
                      {start: SLOT, path: FILE, …}  {draw: SLOT, text: TEXT}  {stop: SLOT, text: TEXT}  {poll: SLOT, text: TEXT}  {kill: SLOT}
-                     {collect: SLOT, job_id, fence, files, staging}  {discard: [[JOB_ID, FENCE], …]}
+                     {collect: SLOT, job_id, fence, files, staging}  {discard: JOB_ID, fence}
                      {told: {renders: {MACHINE: [TEXT, …]}, cache: {…}}}: what `cluster status` shows
     bridge → node    {alive, at}  {cluster: {machines: {ID: STATUS}, free}}  {placed: SLOT, text}  {polled: SLOT, text}  {started: SLOT, text}
                      {missed: SLOT, reason}: a call failed, perhaps for a moment  {lost: SLOT, reason}: the actor has ended
                      {unsent: SLOT, job_id, fence, failure}  {collected: SLOT, job_id, fence, failure}
+                     {discarded: JOB_ID, fence, failure}
 
 Messages are JSON, one a line, through pipes. If this process ends, Ray ends its actors.
 """
@@ -85,7 +86,7 @@ class RayBridge:
             elif "told" in message:
                 self._control.submit(tell_fleet, client, message["told"])
             elif "discard" in message:
-                self._files.submit(self._discard, message["discard"])
+                self._files.submit(self._discard, message["discard"], message["fence"])
 
     # -- actors -----------------------------------------------------------------------------------
 
@@ -199,15 +200,16 @@ class RayBridge:
         except BaseException as error:
             failure = asdict(classify(error))
         self._pipe.send(collected=message["collect"], job_id=job_id, fence=fence, failure=failure)
-        self._discard([(job_id, fence)])
 
-    def _discard(self, attempts: list[tuple[str, int]]) -> None:
-        """Delete what attempts have put into the storage."""
-        for job_id, fence in attempts:
-            try:
-                remove_staged(self._opened(), job_id, fence)
-            except Exception as error:
-                logger.warning("cannot delete what %s.%d left in the storage: %s", job_id, fence, error)
+    def _discard(self, job_id: str, fence: int) -> None:
+        """Delete what an attempt has put into the storage."""
+        failure = None
+        try:
+            remove_staged(self._opened(), job_id, fence)
+        except Exception as error:
+            logger.warning("cannot delete what %s.%d left in the storage: %s", job_id, fence, error)
+            failure = asdict(classify(error))
+        self._pipe.send(discarded=job_id, fence=fence, failure=failure)
 
 
 def _ray() -> Any:

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -224,11 +224,20 @@ def test_a_place_that_is_none_is_named(place: str, words: str) -> None:
         open_store(place)
 
 
-def test_a_folder_that_is_not_mounted_is_not_made(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_mounted_is_not_made_and_its_objects_are_not_missing(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "not-mounted")
-    with pytest.raises(StoreError, match=r"fleet\.store: .*not-mounted: No such file"):
-        store.put_if_absent("a", b"")
-    assert not (tmp_path / "not-mounted").exists()
+    calls: dict[str, Callable[[], object]] = {
+        "put": lambda: store.put_if_absent("a/b", b""),
+        "get": lambda: store.get("a/b"),
+        "read": lambda: store.read_range("a/b", 0, 1),
+        "fetch": lambda: store.fetch_file("a/b", tmp_path / "f"),
+        "delete": lambda: store.delete("a/b"),
+        "list": lambda: list(store.list("a/")),
+    }
+    for name, call in calls.items():
+        with pytest.raises(StoreError, match=r"fleet\.store: .*not-mounted: No such file"):
+            print(name, call())
+        assert list(tmp_path.iterdir()) == [], name
 
 
 def test_a_bucket_that_refuses_or_is_down_is_told_without_keys(

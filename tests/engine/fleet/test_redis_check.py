@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,11 +60,32 @@ def test_a_redis_that_is_gone_or_refuses_is_named_without_its_password(redis_por
     assert redis_trouble(here) is None
     wrong = redis_trouble(parse_redis_url(f"redis://:another@127.0.0.1:{redis_port}"))
     assert wrong is not None
-    assert wrong.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
-    assert "another" not in wrong
+    assert wrong.for_good
+    assert wrong.text.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
+    assert "another" not in wrong.text
     without = redis_trouble(parse_redis_url(f"redis://127.0.0.1:{redis_port}"))
     assert without is not None
-    assert "refuses PING: NOAUTH" in without
+    assert without.for_good
+    assert "refuses PING: NOAUTH" in without.text
     gone = redis_trouble(RedisPlace("127.0.0.1", free_port(), False))
     assert gone is not None
-    assert "does not answer: Connection refused" in gone
+    assert not gone.for_good, "it may start later"
+    assert "does not answer: Connection refused" in gone.text
+
+
+def test_a_redis_that_still_loads_its_data_is_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(512)
+                connection.sendall(b"-LOADING Redis is loading the dataset in memory\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        trouble = redis_trouble(RedisPlace("127.0.0.1", server.getsockname()[1], False))
+        thread.join()
+    assert trouble is not None
+    assert "refuses PING: LOADING" in trouble.text
+    assert not trouble.for_good

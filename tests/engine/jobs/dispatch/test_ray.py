@@ -219,8 +219,7 @@ def test_a_killed_server_loses_no_acknowledged_job(two: TestFleet) -> None:
     jobs = [two.submit(long_story(f"server-{number}")) for number in range(2)]
     jobs += [two.submit(tiny_story(f"small-{number}")) for number in range(3)]
     two.machine_of(jobs[0])
-    two.programs["door"].signal(signal.SIGKILL)
-    two.wait_until(lambda: not two.door.pids(), "the end of all that the server had started")
+    two.kill_server()
     two.serve()
     for job_id in jobs:
         job = two.finished(job_id)
