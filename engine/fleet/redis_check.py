@@ -12,6 +12,8 @@ from video_pipeline.engine.errors import ConfigError
 
 REDIS_PORT: Final = 6379
 ANSWER_SECONDS: Final = 3.0
+REFUSALS: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "DENIED")
+"""How errors begin that are about who may log in; others, such as LOADING, pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,37 @@ def parse_redis_url(url: str) -> RedisPlace:
     )
 
 
-def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> str | None:
+@dataclass(frozen=True, slots=True)
+class RedisTrouble:
+    """What is wrong with a Redis; `for_good` if only a person can mend it, in its configuration or in this one."""
+
+    reason: str
+    for_good: bool = False
+
+
+def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> RedisTrouble | None:
     """Return why a Redis does not answer, None if it does."""
     try:
         with socket.create_connection((place.host, place.port), seconds) as plain:
             if not place.encrypted:
                 return _login_and_ping(plain, place)
-            with ssl.create_default_context().wrap_socket(plain, server_hostname=place.host) as encrypted:
+            try:
+                encrypted = ssl.create_default_context().wrap_socket(plain, server_hostname=place.host)
+            except ssl.SSLCertVerificationError as error:
+                return RedisTrouble(
+                    f"the certificate of Redis at {place.name} is refused: {error.verify_message}"
+                )
+            except OSError:
+                return RedisTrouble(
+                    f"Redis at {place.name} does not answer with TLS, which rediss:// asks for"
+                )
+            with encrypted:
                 return _login_and_ping(encrypted, place)
     except OSError as error:
-        return f"Redis at {place.name} does not answer: {error.strerror or error}"
+        return RedisTrouble(f"Redis at {place.name} does not answer: {error.strerror or error}")
 
 
-def _login_and_ping(connection: socket.socket, place: RedisPlace) -> str | None:
+def _login_and_ping(connection: socket.socket, place: RedisPlace) -> RedisTrouble | None:
     login = [place.user, place.password] if place.user else [place.password]
     for command in ([["AUTH", *login]] if place.password else []) + [["PING"]]:
         data = [part.encode() for part in command]
@@ -74,7 +94,15 @@ def _login_and_ping(connection: socket.socket, place: RedisPlace) -> str | None:
             b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in data)
         )
         answer = connection.recv(512)
+        if answer.startswith(b"-"):
+            said = answer.splitlines()[0][1:].decode("ascii", "replace")[:100]
+            for_good = said.startswith(REFUSALS) or "AUTH" in said
+            return RedisTrouble(f"Redis at {place.name} refuses {command[0]}: {said}", for_good)
         if not answer.startswith(b"+"):
-            said = answer.split(b"\r\n")[0].lstrip(b"-").decode("ascii", "replace")[:100]
-            return f"Redis at {place.name} refuses {command[0]}: {said or 'it closed the connection'}"
+            what = (
+                "does not answer as Redis does; another program has the port"
+                if answer
+                else "closes connections"
+            )
+            return RedisTrouble(f"{place.name} {what}")
     return None
