@@ -27,11 +27,14 @@ PipelineError                  base of all; carries `details` for programs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 
 class PipelineError(Exception):
     """Base of every error that the engine raises on purpose."""
+
+    exit_status: ClassVar[int] = 1
+    """Of a command that it ends; 2: trying again does not help before a person has changed something."""
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -40,6 +43,8 @@ class PipelineError(Exception):
 
 class InputError(PipelineError):
     """The input is wrong. A retry cannot help."""
+
+    exit_status = 2
 
 
 class StoryError(InputError):

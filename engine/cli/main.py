@@ -146,16 +146,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.error(f"a COMMAND is missing; allowed: {', '.join(COMMANDS)}")
     signal.signal(signal.SIGTERM, _on_sigterm)
-    from video_pipeline.engine.errors import InputError, PipelineError
+    from video_pipeline.engine.errors import PipelineError
 
     return_freed_memory()
     load_nothing_idle()
     try:
         return _command(arguments.command)[1](arguments)
     except PipelineError as error:
-        status = 2 if isinstance(error, InputError) else 1
-        _show_error(error, status, arguments)
-        return status
+        _show_error(error, error.exit_status, arguments)
+        return error.exit_status
     except KeyboardInterrupt as error:
         from video_pipeline.engine.cli.progress import discarding
 

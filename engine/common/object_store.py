@@ -41,6 +41,9 @@ SEAL: Final = struct.Struct(">8s32s32sdQ")
 class StoreError(OSError):
     """The shared storage cannot be reached, read or written; the message has no secret."""
 
+    def __str__(self) -> str:
+        return str(self.args[-1])
+
 
 class ObjectStore(Protocol):
     """Objects under keys. Thread-safe. All methods raise StoreError, and ValueError for a key that is none."""
@@ -62,7 +65,7 @@ class ObjectStore(Protocol):
         """Store a file whole; return False if the key had an object, which stays as it is."""
 
     def fetch_file(self, key: str, path: Path) -> bool:
-        """Write an object to a new file; return False, without a file, if there is none."""
+        """Write an object to a new file; return False, without a file, if there is none. OSError is of that file."""
 
     def delete(self, key: str) -> None:
         """Delete an object if there is one."""
@@ -206,6 +209,9 @@ class FolderStore:
             return False
         except OSError as error:
             path.unlink(missing_ok=True)
+            # What is full is the place that is written, and copyfile names no file then.
+            if error.errno in (errno.ENOSPC, errno.EDQUOT) or error.filename in (str(path), path):
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise self._error(error) from error
         return True
 

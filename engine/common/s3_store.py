@@ -80,7 +80,7 @@ class S3Store:
         """Store an object whole; return False if the key had one, which stays as it is."""
         checked_key(key)
         try:
-            self._told(key, lambda: self._bucket.put(key, data, mode="create"))
+            self._put(key, lambda: self._bucket.put(key, data, mode="create"))
         except FileExistsError:
             return False
         return True
@@ -94,7 +94,7 @@ class S3Store:
             return self.put_if_absent(key, path.read_bytes())
         if self._if_there(key, lambda: self._bucket.head(key)) is not None:
             return False
-        self._told(key, lambda: self._bucket.put(key, path, chunk_size=READ_BYTES, max_concurrency=4))
+        self._put(key, lambda: self._bucket.put(key, path, chunk_size=READ_BYTES, max_concurrency=4))
         return True
 
     def fetch_file(self, key: str, path: Path) -> bool:
@@ -125,6 +125,12 @@ class S3Store:
                 key = str(found["path"])
                 if not start or key.startswith(prefix):
                     yield key
+
+    def _put(self, key: str, call: Callable[[], object]) -> None:
+        try:
+            self._told(key, call)
+        except FileNotFoundError as error:
+            raise StoreError(f"fleet.store: {self._name}: there is no such bucket") from error
 
     def _if_there(self, key: str, call: Callable[[], T]) -> T | None:
         checked_key(key)

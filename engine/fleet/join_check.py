@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-import socket
 from typing import Any, Final
 
-CONNECT_SECONDS: Final = 3.0
+from video_pipeline.engine.fleet.answer_check import answer_trouble, tls_of_environment
+
 CLOCK_NAMESPACE: Final = b"video-pipeline"
 CLOCK_KEY: Final = b"clock"
 
@@ -25,12 +25,8 @@ def open_client(address: str) -> Any:
     from ray._raylet import GcsClient
     from ray.exceptions import AuthenticationError, RayError
 
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        why = error.strerror or str(error) or "no answer"
-        raise JoinError(f"fleet.address: cannot reach {address}: {why}", for_good=False) from error
+    if trouble := answer_trouble(address, tls_of_environment()):
+        raise JoinError(trouble, for_good=False)
     try:
         client = GcsClient(address=address)
         client.internal_kv_get(CLOCK_KEY, namespace=CLOCK_NAMESPACE)
@@ -40,10 +36,9 @@ def open_client(address: str) -> Any:
             for_good=True,
         ) from error
     except (RayError, RuntimeError, OSError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise JoinError(
-            f"fleet.address: {address} accepts connections, but does not answer as a fleet's server; is TLS set on one "
-            "side only?",
-            for_good=False,
+            f"fleet.address: Ray at {address} does not answer: {first[:300]}", for_good=False
         ) from error
     return client
 

@@ -106,7 +106,7 @@ class RayNode:
         address = self._setup["address"]
         if self._setup["head"]:
             if self._redis is not None and (trouble := redis_trouble(self._redis)):
-                raise JoinError(f"processing.redis_url: {trouble.text}", for_good=trouble.for_good)
+                raise JoinError(f"processing.redis_url: {trouble.reason}", for_good=trouble.for_good)
             _check_port_is_free(self._setup["bind"], int(address.rpartition(":")[2]))
         else:
             check_versions(open_client(address))
@@ -191,8 +191,11 @@ class RayNode:
     def _restart_gcs(self, status: int) -> None:
         """Start the server's control store again; without its Redis, once that is back."""
         trouble = redis_trouble(self._redis) if self._redis else None
-        restarting = f"Ray's control store ended with status {status}; restarting it"
-        self._channel.send(trouble=trouble.text if trouble else restarting)
+        self._channel.send(
+            trouble=f"processing.redis_url: {trouble.reason}"
+            if trouble
+            else f"Ray's control store ended with status {status}; restarting it"
+        )
         if trouble:
             return
         node = self._node

@@ -12,8 +12,8 @@ from video_pipeline.engine.errors import ConfigError
 
 REDIS_PORT: Final = 6379
 ANSWER_SECONDS: Final = 3.0
-LOGIN_ERRORS: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH")
-"""How answers begin that waiting does not change, unlike LOADING."""
+REFUSALS: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "DENIED")
+"""How errors begin that are about who may log in; others, such as LOADING, pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ def parse_redis_url(url: str) -> RedisPlace:
 
 @dataclass(frozen=True, slots=True)
 class RedisTrouble:
-    """Why a Redis cannot be used; `for_good`: waiting does not help, as it refuses the login."""
+    """What is wrong with a Redis; `for_good` if only a person can mend it, in its configuration or in this one."""
 
-    text: str
+    reason: str
     for_good: bool = False
 
 
@@ -70,7 +70,17 @@ def redis_trouble(place: RedisPlace, *, seconds: float = ANSWER_SECONDS) -> Redi
         with socket.create_connection((place.host, place.port), seconds) as plain:
             if not place.encrypted:
                 return _login_and_ping(plain, place)
-            with ssl.create_default_context().wrap_socket(plain, server_hostname=place.host) as encrypted:
+            try:
+                encrypted = ssl.create_default_context().wrap_socket(plain, server_hostname=place.host)
+            except ssl.SSLCertVerificationError as error:
+                return RedisTrouble(
+                    f"the certificate of Redis at {place.name} is refused: {error.verify_message}"
+                )
+            except OSError:
+                return RedisTrouble(
+                    f"Redis at {place.name} does not answer with TLS, which rediss:// asks for"
+                )
+            with encrypted:
                 return _login_and_ping(encrypted, place)
     except OSError as error:
         return RedisTrouble(f"Redis at {place.name} does not answer: {error.strerror or error}")
@@ -84,8 +94,15 @@ def _login_and_ping(connection: socket.socket, place: RedisPlace) -> RedisTroubl
             b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in data)
         )
         answer = connection.recv(512)
+        if answer.startswith(b"-"):
+            said = answer.splitlines()[0][1:].decode("ascii", "replace")[:100]
+            for_good = said.startswith(REFUSALS) or "AUTH" in said
+            return RedisTrouble(f"Redis at {place.name} refuses {command[0]}: {said}", for_good)
         if not answer.startswith(b"+"):
-            said = answer.split(b"\r\n")[0].lstrip(b"-").decode("ascii", "replace")[:100]
-            text = f"Redis at {place.name} refuses {command[0]}: {said or 'it closed the connection'}"
-            return RedisTrouble(text, said.startswith(LOGIN_ERRORS))
+            what = (
+                "does not answer as Redis does; another program has the port"
+                if answer
+                else "closes connections"
+            )
+            return RedisTrouble(f"{place.name} {what}")
     return None

@@ -15,22 +15,14 @@ from typing import Final
 
 from video_pipeline.engine.common.extras import install_extra
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ConfigError, UnavailableError
+from video_pipeline.engine.errors import ConfigError, UnavailableError, UnreachableError
+from video_pipeline.engine.fleet.certificates import FleetTls, check_certificate
 
 DEFAULT_PORT: Final = 6379
 TOKEN_BYTES: Final = 32
 TOKEN_CHARACTERS_LEAST: Final = 16
 TEMP_CHARACTERS_MOST: Final = 40
 """The paths of Ray's sockets are 65 characters longer, and a socket's path has 107 at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetTls:
-    """The PEM files with which machines prove to each other who they are."""
-
-    certificate: Path
-    key: Path
-    authority: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,8 @@ class FleetSettings:
 def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetSettings:
     """Return the settings of the machine that the others join; with `make`, make its token if there is none.
 
-    `state` is the node's state folder. Raises ConfigError.
+    `state` is the node's state folder. Raises ConfigError, and UnreachableError for what time may mend: a name or an
+    address that the machine's network does not know (yet).
     """
     bind = config.fleet.bind
     if bind is None and config.fleet.address is not None:
@@ -83,7 +76,7 @@ def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetS
 
 
 def machine_settings(config: Config, state: Path) -> FleetSettings:
-    """Return the settings of a machine that joins `fleet.address`; raise ConfigError."""
+    """Return the settings of a machine that joins `fleet.address`; errors as in server_settings."""
     address = config.fleet.address
     if address is None:
         raise ConfigError("fleet.address: not set; give HOST:PORT of the server: worker --join HOST:PORT")
@@ -94,7 +87,7 @@ def machine_settings(config: Config, state: Path) -> FleetSettings:
 
 
 def client_settings(config: Config, state: Path) -> FleetSettings:
-    """Return the settings with which a program asks `fleet.address` about the fleet; raise ConfigError."""
+    """Return the settings with which a program asks `fleet.address` about the fleet; errors as in server_settings."""
     if config.fleet.address is None and config.fleet.bind is not None:
         return server_settings(config, state, make=False)
     return machine_settings(config, state)
@@ -151,7 +144,7 @@ def _settings(
         address=address,
         bind=bind,
         token=token.resolve(),
-        tls=_tls(config),
+        tls=_tls(config, bind),
         lease=config.fleet.lease,
         folder=state / "fleet",
         temp=_temp(config, state),
@@ -163,7 +156,7 @@ def _token_path(config: Config, state: Path) -> Path:
     return config.fleet.token_path or state / "fleet" / "token"
 
 
-def _tls(config: Config) -> FleetTls | None:
+def _tls(config: Config, bind: str) -> FleetTls | None:
     files = {name: getattr(config.fleet, name) for name in ("tls_cert", "tls_key", "tls_ca")}
     if not any(files.values()):
         return None
@@ -172,7 +165,9 @@ def _tls(config: Config) -> FleetTls | None:
             raise ConfigError(f"fleet.{name}: not set; tls_cert, tls_key and tls_ca belong together")
         if not os.access(path, os.R_OK):
             raise ConfigError(f"fleet.{name}: cannot read {path}")
-    return FleetTls(*(path.resolve() for path in files.values()))
+    tls = FleetTls(*(path.resolve() for path in files.values()))
+    check_certificate(tls, bind)
+    return tls
 
 
 def _temp(config: Config, state: Path) -> Path:
@@ -189,7 +184,7 @@ def _address_of_host(host: str) -> str:
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
-        raise ConfigError(f"fleet.address: no machine is named {host}: {error.strerror}") from error
+        raise UnreachableError(f"fleet.address: no machine is named {host}: {error.strerror}") from error
 
 
 def _address_towards(host: str) -> str:
@@ -199,12 +194,12 @@ def _address_towards(host: str) -> str:
         try:
             probe.connect((host, 9))
         except OSError as error:
-            raise ConfigError(f"fleet.address: there is no way to {host}: {error.strerror}") from error
+            raise UnreachableError(f"fleet.address: there is no way to {host}: {error.strerror}") from error
         return str(probe.getsockname()[0])
 
 
 def _check_own(bind: str) -> None:
-    """Raise ConfigError unless an address is one of this machine's, at which others can reach it."""
+    """Raise ConfigError unless others can reach this machine at an address, UnreachableError if it has it not (yet)."""
     try:
         address = ipaddress.ip_address(bind)
     except ValueError as error:
@@ -219,6 +214,6 @@ def _check_own(bind: str) -> None:
         try:
             probe.bind((bind, 0))
         except OSError as error:
-            raise ConfigError(
-                f"fleet.bind: {bind} is not an address of this machine ({error.strerror})"
+            raise UnreachableError(
+                f"fleet.bind: {bind} is not an address of this machine ({error.strerror}); allowed: one of `ip addr`"
             ) from error

@@ -52,7 +52,7 @@ def put_inputs(store: ObjectStore, files: Mapping[str, Path]) -> list[str]:
         try:
             store.put_file_if_absent(content_key(_input_sha256(name)), path)
         except OSError as error:
-            raise TransferError(f"fleet.store: cannot store the job's file {name}: {error}") from error
+            raise TransferError(f"cannot store the job's file {name}: {error}") from error
     return sorted(files)
 
 
@@ -80,7 +80,7 @@ def put_staged(store: ObjectStore, folder: Path, job_id: str, fence: int) -> lis
             # An answer that was lost looks like a file that was there; who fetches it compares the hash.
             store.put_file_if_absent(key, path)
         except OSError as error:
-            raise TransferError(f"fleet.store: cannot store the finished {name}: {error}") from error
+            raise TransferError(f"cannot store the finished {name}: {error}") from error
         files.append({"key": key, "name": name, "size": path.stat().st_size, "sha256": _sha256(path)})
     return files
 
@@ -106,7 +106,7 @@ def remove_staged(store: ObjectStore, job_id: str, fence: int) -> None:
         for key in list(store.list(f"{STAGED_PREFIX}/{attempt_name(job_id, fence)}/")):
             store.delete(key)
     except OSError as error:
-        raise TransferError(f"fleet.store: cannot delete staged files: {error}") from error
+        raise TransferError(f"cannot delete staged files: {error}") from error
 
 
 def _staged_key(job_id: str, fence: int, name: str) -> str:
@@ -127,16 +127,16 @@ def _fetch_checked(store: ObjectStore, key: str, path: Path, *, sha256: str, siz
     """
     try:
         if not store.fetch_file(key, path):
-            fault = "it is not there"
+            fault = f"fleet.store: {store.name}: it is not there"
         elif (size is None or path.stat().st_size == size) and _sha256(path) == sha256:
             return
         else:
-            fault = "its bytes are not those that were stored; it was deleted"
+            fault = f"fleet.store: {store.name}: its bytes are not those that were stored; it was deleted"
             store.delete(key)
     except OSError as error:
         fault = str(error)
     path.unlink(missing_ok=True)
-    raise TransferError(f"fleet.store: cannot fetch {key}: {fault}")
+    raise TransferError(f"cannot fetch {key}: {fault}")
 
 
 def _sha256(path: Path) -> str:

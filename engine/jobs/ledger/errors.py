@@ -11,7 +11,8 @@ PipelineError
     ├── LedgerFull             the disk is full, read-only or failing; try again later
     ├── LedgerBusy             another process held the write lock for too long; try again
     ├── LedgerMoved            the file is no longer at its path; move it back or restart the node
-    └── LedgerCorrupt          the file is damaged, or not a ledger; a person must look at it
+    ├── LedgerCorrupt          the file is damaged, or not a ledger; a person must look at it
+    └── LedgerTooNew           a newer program has written the file
 """
 
 from __future__ import annotations
@@ -90,7 +91,15 @@ class LedgerMoved(LedgerError):  # noqa: N818
 
 
 class LedgerCorrupt(LedgerError):  # noqa: N818
-    """The file is damaged, or not a ledger."""
+    """The file is damaged, or not a ledger; it stays so until a person has done something."""
+
+    exit_status = 2
+
+
+class LedgerTooNew(LedgerError):  # noqa: N818
+    """A newer program has written the file."""
+
+    exit_status = 2
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)

@@ -15,7 +15,7 @@ import sqlite3
 from functools import cache, partial
 from pathlib import Path
 
-from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError, corrupt_error
+from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError, LedgerTooNew, corrupt_error
 
 APPLICATION_ID = 0x56504C47
 """`VPLG`: marks the file as a ledger in its header."""
@@ -156,7 +156,7 @@ def migrate(database: sqlite3.Connection, path: Path) -> None:
             f"{path} is a database of another program, not a ledger: choose another state folder"
         )
     if found > len(MIGRATIONS):
-        raise LedgerError(
+        raise LedgerTooNew(
             f"the ledger {path} has version {found}, but this program supports versions up to {len(MIGRATIONS)}: "
             "use the program that wrote it, or a newer one"
         )

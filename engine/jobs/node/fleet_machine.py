@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
+from video_pipeline.engine.common.open_store import try_store
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.fleet.offer import MachineOffer
 from video_pipeline.engine.fleet.ray_process import RayProcess
@@ -16,6 +17,7 @@ from video_pipeline.engine.fleet.settings import FleetSettings, check_ray, machi
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.machine_offer import this_machines_offer
 from video_pipeline.engine.jobs.dispatch.machine_place import write_place
+from video_pipeline.engine.jobs.dispatch.transfer import TransferError, shared_store
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.logs import set_up_logging
 from video_pipeline.engine.jobs.node.fleet_ray import supervised_ray
@@ -34,34 +36,33 @@ def work(config: Config, *, as_json: bool = False) -> int:
     """Render for the fleet at `fleet.address` until SIGTERM or SIGINT; return the exit status.
 
     0: what ran has ended or was handed back; 143: a second signal stopped it. Raises ConfigError and UnavailableError
-    if this machine cannot join.
+    if this machine cannot join, TransferError if its shared storage does not work, and UnreachableError.
     """
     check_ray()
     set_up_logging(config.error_handling.log_level, as_json=as_json)
     folders = Folders.of(config)
     settings = machine_settings(config, folders.state)
-    offer = this_machines_offer(config)
     folders.make()
-    signals = StopSignals()
-    try:
-        with ExitStack() as opened:
-            lock = NodeLock(folders.lock)
-            opened.callback(lock.close)
-            opened.callback(sweep, folders.state)
-            if swept := sweep(folders.state):
-                logger.warning("killed %d processes that an earlier one had left", swept)
-            write_place(folders.state, config)
-            guard = Guard(folders.state)
-            opened.callback(guard.close)
-            health, metrics = Health(), open_metrics()
-            if config.node.http_bind:
-                opened.enter_context(HealthServer(config.node.http_bind, metrics=metrics, health=health))
-            ray = supervised_ray(settings, offer, head=False, state=folders.state, guard=guard)
-            opened.callback(ray.close)
-            watched = _Watched(ray, guard, health, metrics)
-            return _watch_until_signalled(config, settings, offer, watched, signals)
-    finally:
-        signals.close()
+    with ExitStack() as opened:
+        opened.callback(NodeLock(folders.lock).close)
+        if config.fleet.store is not None and (trouble := try_store(shared_store(config))):
+            raise TransferError(trouble)
+        offer = this_machines_offer(config)
+        signals = StopSignals()
+        opened.callback(signals.close)
+        opened.callback(sweep, folders.state)
+        if swept := sweep(folders.state):
+            logger.warning("killed %d processes that an earlier one had left", swept)
+        write_place(folders.state, config)
+        guard = Guard(folders.state)
+        opened.callback(guard.close)
+        health, metrics = Health(), open_metrics()
+        if config.node.http_bind:
+            opened.enter_context(HealthServer(config.node.http_bind, metrics=metrics, health=health))
+        ray = supervised_ray(settings, offer, head=False, state=folders.state, guard=guard)
+        opened.callback(ray.close)
+        watched = _Watched(ray, guard, health, metrics)
+        return _watch_until_signalled(config, settings, offer, watched, signals)
 
 
 @dataclass(frozen=True, slots=True)

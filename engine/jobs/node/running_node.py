@@ -22,6 +22,7 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
+from video_pipeline.engine.jobs.dispatch.transfer import shared_store
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
@@ -59,8 +60,13 @@ class NodeLock:
             self._lock(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             self._lock_file()
         except OSError as error:
-            holder = path.read_text("ascii", "replace").strip() if path.is_file() else ""
             self.close()
+            if not isinstance(error, BlockingIOError):
+                raise ConfigError(
+                    f"node.state_path: {path.parent}: cannot be locked: {error.strerror}; choose a writable folder of a "
+                    "local disk"
+                ) from error
+            holder = path.read_text("ascii", "replace").strip() if path.is_file() else ""
             raise ConfigError(
                 f"node.state_path: {path.parent} is in use by another node (process {holder or 'unknown'}); "
                 "stop it or choose another folder"
@@ -113,6 +119,7 @@ class RunningNode:
         self.folders.make()
         if fleet:
             check_ray()
+            shared_store(config)
         settings = server_settings(config, self.folders.state) if fleet else None
         with ExitStack() as opened:
             self._lock = NodeLock(self.folders.lock)

@@ -338,6 +338,9 @@ class Scheduler:
             )
         if failure.kind == "machine":
             number = self._machine_failures[job_id] = self._machine_failures.get(job_id, 0) + 1
+            reason = (failure.message.splitlines() or [failure.error_type])[0]
+            fields = {"job_id": job_id, "attempt": f"{started.attempt.number}.{fence}"}
+            logger.warning("a fault of the machine, not of the job: %.300s", reason, extra=fields)
         wait = retry_wait(
             number,
             multiplier=self._config.processing.retry_backoff_multiplier,
