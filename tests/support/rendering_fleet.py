@@ -37,10 +37,16 @@ class TestFleet:
     """Whether each machine that is added has a core of its own."""
 
     def __init__(
-        self, net: NamespacedNetwork, folder: Path, fleet: Mapping[str, Any], *, redis_port: int | None = None
+        self,
+        net: NamespacedNetwork,
+        folder: Path,
+        fleet: Mapping[str, Any],
+        *,
+        redis_port: int | None = None,
+        python_of: Callable[[str], Path] | None = None,
     ) -> None:
         self._net, self.shared, self._keys = net, folder / "shared", dict(fleet)
-        self._redis_port = redis_port
+        self._redis_port, self._python_of = redis_port, python_of
         for each in (self.shared, self.shared / "store"):
             each.mkdir()
         self.door = net.machine(shared=[self.shared])
@@ -161,19 +167,31 @@ class TestFleet:
         file.write_text(yaml.safe_dump({"video_pipeline": settings}))
         return settings, file
 
-    @staticmethod
-    def _start(machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
-        pinned = () if core is None else ("taskset", "-c", str(core))
-        return machine.start(*pinned, sys.executable, "-m", "video_pipeline", *arguments)
+    def _start(self, machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
+        command: tuple[str | Path, ...] = () if core is None else ("taskset", "-c", str(core))
+        if self._python_of is None:
+            return machine.start(*command, sys.executable, "-m", "video_pipeline", *arguments)
+        python = self._python_of(machine.name)  # the checkout, as its folder, would have another version
+        command += ("env", f"--chdir={python.parent}", python, "-m", "video_pipeline")
+        return machine.start(*command, *arguments, environ={"PYTHONPATH": ""})
 
 
 @contextmanager
 def fleet(
-    folder: Path, *, machines: int, pinned: bool = False, redis_port: int | None = None, **keys: Any
+    folder: Path,
+    *,
+    machines: int,
+    pinned: bool = False,
+    redis_port: int | None = None,
+    python_of: Callable[[str], Path] | None = None,
+    **keys: Any,
 ) -> Iterator[TestFleet]:
-    """Give a fleet with machines of one slot each; skip the test if there can be none."""
+    """Give a fleet with machines of one slot each; skip the test if there can be none.
+
+    `python_of` returns the Python, in a folder below `folder`/shared, that has the package of a machine, by its name.
+    """
     with network(folder) as net:
-        made = TestFleet(net, folder, keys, redis_port=redis_port)
+        made = TestFleet(net, folder, keys, redis_port=redis_port, python_of=python_of)
         made.pinned = pinned
         try:
             for _ in range(machines):
