@@ -49,8 +49,10 @@ class TestFleet:
         *,
         redis_port: int | None = None,
         bucket: bool = False,
+        python_of: Callable[[str], Path] | None = None,
     ) -> None:
         self._net, self.shared, self._keys = net, folder / "shared", dict(fleet)
+        self._python_of = python_of
         self.shared.mkdir()
         (self.shared / "assets").mkdir()
         self.door = net.machine(shared=[self.shared])
@@ -185,7 +187,12 @@ class TestFleet:
     def _start(self, machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
         pinned = () if core is None else ("taskset", "-c", str(core))
         environ = {**self.storage.environ, **self._own.get(machine.name, ({}, {}))[0]}
-        return machine.start(*pinned, sys.executable, "-m", "video_pipeline", *arguments, environ=environ)
+        command: tuple[str | Path, ...] = (sys.executable,)
+        if self._python_of is not None:
+            python = self._python_of(machine.name)  # the checkout, as its folder, would have another version
+            command = ("env", f"--chdir={python.parent}", python)
+            environ["PYTHONPATH"] = ""
+        return machine.start(*pinned, *command, "-m", "video_pipeline", *arguments, environ=environ)
 
 
 @contextmanager
@@ -196,11 +203,15 @@ def fleet(
     pinned: bool = False,
     redis_port: int | None = None,
     bucket: bool = False,
+    python_of: Callable[[str], Path] | None = None,
     **keys: Any,
 ) -> Iterator[TestFleet]:
-    """Give a fleet with machines of one slot each; skip the test if there can be none."""
+    """Give a fleet with machines of one slot each; skip the test if there can be none.
+
+    `python_of` returns the Python, in a folder below `folder`/shared, that has the package of a machine, by its name.
+    """
     with network(folder) as net:
-        made = TestFleet(net, folder, keys, redis_port=redis_port, bucket=bucket)
+        made = TestFleet(net, folder, keys, redis_port=redis_port, bucket=bucket, python_of=python_of)
         made.pinned = pinned
         try:
             for _ in range(machines):

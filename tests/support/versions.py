@@ -72,10 +72,10 @@ def make_environment(folder: Path) -> Path:
     return folder / "bin/python"
 
 
-def install(wheel: Path, python: Path) -> None:
-    """Install a wheel in place of the version that is there."""
+def install(wheel: Path, python: Path, *, compiled: bool = True) -> None:
+    """Install a wheel in place of the version that is there; if not `compiled`, Python compiles modules as it needs them."""
     pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index")
-    subprocess.run((*pip, wheel), check=True, timeout=120)
+    subprocess.run((*pip, *([] if compiled else ["--no-compile"]), wheel), check=True, timeout=120)
 
 
 def edit(before: str, after: str) -> Change:

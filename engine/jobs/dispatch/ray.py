@@ -25,7 +25,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     StoppedReport,
 )
 from video_pipeline.engine.jobs.dispatch.guard import Guard
-from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
+from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions, version_of
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.dispatch.remote_slots import (
     JobWishes,
@@ -83,6 +83,7 @@ class RayDispatcher:
         self._needs = slot_needs(config)
         self._identity = shared_versions()
         self._settings = config.model_dump(mode="json", exclude_unset=True)
+        self._setup = {"config": self._settings, "lease": self._lease, "versions": self._identity}
         self._selector = selectors.DefaultSelector()
         self.remote_slots: dict[int, RemoteSlot] = {}
         self._collecting: dict[tuple[str, int], RemoteAttempt] = {}
@@ -323,16 +324,14 @@ class RayDispatcher:
         self._numbers += 1
         slot = RemoteSlot(self._numbers, kind, NodeLease(self._lease, now=self._clock.monotonic()))
         self.remote_slots[slot.number] = slot
-        self._send(
-            create=slot.number,
-            needs=asdict(self._needs[kind]),
-            setup=json.dumps({"config": self._settings, "lease": self._lease, "nvenc": kind == "nvenc"}),
-        )
+        setup = json.dumps({**self._setup, "nvenc": kind == "nvenc"})
+        self._send(create=slot.number, needs=asdict(self._needs[kind]), setup=setup)
 
     def _placed(self, slot: RemoteSlot, machine: dict[str, Any], now: float) -> None:
         """Take a slot that Ray has placed, unless its machine would make other bytes."""
         slot.machine, slot.machine_id = str(machine["host"])[:100], str(machine["id"])[:100]
         slot.cores, slot.memory_bytes = int(machine["cores"]), int(machine["memory"])
+        slot.version = version_of(machine["identity"])
         slot.lease.renew(0, now=now)
         if other := difference(self._identity, machine["identity"]):
             # The actor stays, so that Ray places no other one there, and is polled until its machine leaves.
@@ -455,10 +454,10 @@ class RayDispatcher:
 
     def _spawn(self) -> None:
         self._bridge_seen = self._cluster_seen = self._clock.monotonic()
-        setup = {"config": self._settings, "heartbeat": 1.0}
+        setup, log = {"config": self._settings, "heartbeat": 1.0}, self._bridge_log
         try:
             self._bridge = WorkerProcess(
-                setup=setup, state=self._folders.state, cores=1, log=self._bridge_log, module=BRIDGE
+                setup=setup, state=self._folders.state, cores=1, log=log, module=BRIDGE
             )
         except OSError as error:
             self._bridge_failures += 1

@@ -35,7 +35,7 @@ from video_pipeline.engine.fleet.settings import server_settings
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.ray_slot import MachineSlot
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged, put_inputs, remove_staged, shared_store
-from video_pipeline.engine.jobs.dispatch.worker import NodePipe, end_at_once
+from video_pipeline.engine.jobs.dispatch.worker import NodePipe, end_at_once, refuse_other_version
 from video_pipeline.engine.jobs.inputs.references import make_portable
 from video_pipeline.engine.jobs.processes import die_with_parent
 
@@ -250,6 +250,7 @@ def main() -> None:
     messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     _begin_thread(_listen, pipe, messages)
     setup = messages.get()["setup"]
+    refuse_other_version(setup)
     _begin_thread(_beat, pipe, setup["heartbeat"])
     RayBridge(load_config(setup["config"], environ=False), pipe).serve(messages)
 

@@ -42,7 +42,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
 from video_pipeline.engine.jobs.dispatch.capacity import memory_bytes
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
-from video_pipeline.engine.jobs.dispatch.identity import shared_versions
+from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.lease import MachineLease, machine_seconds
 from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.dispatch.machine_place import read_place
@@ -93,7 +93,10 @@ class Whereabouts:
 
 
 class MachineSlot:
-    """The actor. Ray calls its methods from several threads; one thread of its own does the work."""
+    """The actor. Ray calls its methods from several threads; one thread of its own does the work.
+
+    On a machine of another version than the node it only says so: it may not understand the node's configuration.
+    """
 
     def __init__(self, setup: str, here: Whereabouts | None = None) -> None:
         given: dict[str, Any] = json.loads(setup)
@@ -110,7 +113,9 @@ class MachineSlot:
         self._id, self._cores = here.machine_id, here.cores
         if not given["nvenc"]:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # its sessions belong to the slots that asked for them
-        threading.Thread(target=self._work, args=(given,), name="slot", daemon=True).start()
+        self._versions = shared_versions()
+        if not difference(given["versions"], self._versions):
+            threading.Thread(target=self._work, args=(given,), name="slot", daemon=True).start()
 
     def describe(self) -> str:
         """Return who this is, as JSON."""
@@ -121,7 +126,7 @@ class MachineSlot:
                 "memory": memory_bytes(),
                 "id": self._id,
                 "pid": os.getpid(),
-                "identity": shared_versions(),
+                "identity": self._versions,
             }
         )
 

@@ -109,6 +109,8 @@ class RemoteSlot:
     phase: SlotPhase = "placing"
     machine: str = ""
     machine_id: str = ""
+    version: str = ""
+    """The engine's version on its machine."""
     trouble: str = ""
     has_ended: bool = False
     lost_at: float = 0.0

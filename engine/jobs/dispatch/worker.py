@@ -22,11 +22,12 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from video_pipeline.engine import __version__
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.logs import LineFormatter
 from video_pipeline.engine.jobs.processes import (
@@ -69,6 +70,14 @@ class NodePipe:
         for line in self._receive:
             message: dict[str, Any] = json.loads(line)
             yield message
+
+
+def refuse_other_version(setup: Mapping[str, Any]) -> None:
+    """Exit with a line on standard error if the process that started this one runs another version of the engine."""
+    if setup["version"] != __version__:
+        sys.exit(
+            f"version {__version__} was installed while version {setup['version']} ran; stop it and start it again"
+        )
 
 
 def end_at_once() -> None:
@@ -298,6 +307,7 @@ def main() -> None:
     pipe = NodePipe(receive, send)
     commands = NodeCommands(pipe)
     setup = commands.setup()
+    refuse_other_version(setup)
     threading.Thread(
         target=_send_heartbeats, args=(pipe, setup["heartbeat"]), name="alive", daemon=True
     ).start()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import video_pipeline
+from video_pipeline.engine import __version__
 from video_pipeline.engine.jobs.dispatch.failures import MESSAGE_CHARACTERS
 from video_pipeline.engine.jobs.model import Failure, FailureKind, Progress
 from video_pipeline.engine.jobs.processes import NODE_VARIABLE, signal_session
@@ -90,7 +91,7 @@ class WorkerProcess:
         if module != WORKER_MODULE and hasattr(fcntl, "F_SETPIPE_SZ"):
             with contextlib.suppress(OSError):  # a limit of the system; many slots then wait for each other
                 fcntl.fcntl(self._send, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self.send(setup=setup)
+        self.send(setup={**setup, "version": __version__})
 
     def send(self, **message: Any) -> bool:
         """Send a message; return False if the pipe is full or closed: the worker is then unusable."""

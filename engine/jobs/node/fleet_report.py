@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from video_pipeline.engine import __version__
 from video_pipeline.engine.fleet.machines import DRAINING
 from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
 from video_pipeline.engine.jobs.dispatch.remote_slots import RemoteSlot
@@ -36,7 +35,7 @@ def fleet_views(
                 name=as_machine_name(slots[0].machine),
                 state="draining" if leaves else "ready" if usable else "not ready",
                 reasons=tuple(dict.fromkeys(slot.trouble for slot in slots if slot.trouble)),
-                version=__version__,
+                version=slots[0].version,
                 cores=slots[0].cores,
                 memory_bytes=slots[0].memory_bytes,
                 slots=len(slots),

@@ -61,16 +61,16 @@ def test_a_redis_that_is_gone_or_refuses_is_named_without_its_password(redis_por
     wrong = redis_trouble(parse_redis_url(f"redis://:another@127.0.0.1:{redis_port}"))
     assert wrong is not None
     assert wrong.for_good
-    assert wrong.text.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
-    assert "another" not in wrong.text
+    assert wrong.reason.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
+    assert "another" not in wrong.reason
     without = redis_trouble(parse_redis_url(f"redis://127.0.0.1:{redis_port}"))
     assert without is not None
     assert without.for_good
-    assert "refuses PING: NOAUTH" in without.text
+    assert "refuses PING: NOAUTH" in without.reason
     gone = redis_trouble(RedisPlace("127.0.0.1", free_port(), False))
     assert gone is not None
     assert not gone.for_good, "it may start later"
-    assert "does not answer: Connection refused" in gone.text
+    assert "does not answer: Connection refused" in gone.reason
 
 
 def test_a_redis_that_still_loads_its_data_is_waited_for() -> None:
@@ -87,5 +87,5 @@ def test_a_redis_that_still_loads_its_data_is_waited_for() -> None:
         trouble = redis_trouble(RedisPlace("127.0.0.1", server.getsockname()[1], False))
         thread.join()
     assert trouble is not None
-    assert "refuses PING: LOADING" in trouble.text
+    assert "refuses PING: LOADING" in trouble.reason
     assert not trouble.for_good

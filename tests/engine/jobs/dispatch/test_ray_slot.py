@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import ROOT, long_story, node_settings, tiny_story, wait_until
+from video_pipeline.engine import __version__
 from video_pipeline.engine.common.object_store import FolderStore
+from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged
 from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process
 
@@ -33,7 +35,7 @@ ACTOR = textwrap.dedent("""
     slot = MachineSlot(sys.argv[1], Whereabouts("m1", 1))
     for line in sys.stdin:
         method, argument = json.loads(line)
-        print(getattr(slot, method)(json.dumps(argument)), flush=True)
+        print(getattr(slot, method)(*[json.dumps(argument)] if argument else []), flush=True)
 """)
 
 
@@ -87,11 +89,16 @@ class Slot:
 
 
 @contextmanager
-def slot_process(folder: Path) -> Iterator[Slot]:
+def slot_process(
+    folder: Path, *, versions: Mapping[str, Any] | None = None, **sections: Mapping[str, Any]
+) -> Iterator[Slot]:
+    """Run a slot for a node that has these versions, and these sections in its configuration."""
     for name in ("store", "machine"):
         (folder / name).mkdir(exist_ok=True)
-    settings = node_settings(folder / "node", fleet={"store": str(folder / "store")})
-    setup = json.dumps({"config": settings, "lease": LEASE, "nvenc": False})
+    settings = node_settings(folder / "node", fleet={"store": str(folder / "store")}, **sections)
+    setup = json.dumps(
+        {"config": settings, "lease": LEASE, "nvenc": False, "versions": versions or shared_versions()}
+    )
     with (folder / "slot.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", ACTOR, setup],
@@ -105,7 +112,8 @@ def slot_process(folder: Path) -> Iterator[Slot]:
         )
     try:
         slot = Slot(folder, process)
-        slot.poll_until(lambda news: news["ready"])
+        if versions is None:
+            slot.poll_until(lambda news: news["ready"])
         yield slot
     finally:
         process.kill()
@@ -118,6 +126,20 @@ def slot_process(folder: Path) -> Iterator[Slot]:
 def slot(tmp_path: Path) -> Iterator[Slot]:
     with slot_process(tmp_path) as made:
         yield made
+
+
+def test_a_slot_of_another_version_reads_nothing_of_the_node_and_says_which_version_it_has(
+    tmp_path: Path,
+) -> None:
+    """A later version's configuration may have keys that this one refuses."""
+    later = {**shared_versions(), "video-pipeline": "99.0"}
+    with slot_process(tmp_path, versions=later, later={"key": 1}) as slot:
+        told = slot.call("describe")["identity"]
+        assert difference(later, told) == f"video-pipeline {__version__}, the node has 99.0"
+        for _ in range(3):
+            assert slot.poll()["ready"] is False
+        assert not slot.workers()
+        assert slot.call("describe")["identity"] == told, "it is still there"
 
 
 def test_an_attempt_ends_with_its_result_its_log_and_files_in_the_storage(slot: Slot, tmp_path: Path) -> None:

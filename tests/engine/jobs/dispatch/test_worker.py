@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.jobs import ROOT, long_story, node_config, wait_until
+from video_pipeline.engine import __version__
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.processes import read_process, session_members
@@ -60,6 +61,19 @@ def test_a_worker_sends_heartbeats_before_and_after_it_is_warm(talk: Talk) -> No
     assert talk.wait_for("ready") == {"ready": True}
     talk.said.clear()
     talk.wait_for("alive", seconds=5)
+
+
+def test_a_worker_of_another_version_than_its_node_ends_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version was installed while the node ran."""
+    monkeypatch.setattr("video_pipeline.engine.jobs.dispatch.worker_process.__version__", "99.0")
+    with talking(tmp_path) as talk:
+        wait_until(lambda: talk.worker.exit_status() is not None, what="its end")
+        assert talk.worker.exit_status() == 1
+    assert (tmp_path / "worker.log").read_text() == (
+        f"version {__version__} was installed while version 99.0 ran; stop it and start it again\n"
+    )
 
 
 def test_a_worker_leads_its_own_session_and_is_the_first_to_be_killed_without_memory(talk: Talk) -> None:
