@@ -14,7 +14,7 @@ from tests.support.emulator import EmulatedDriver
 from tests.support.forks import ForkServer
 from tests.support.jobs import long_story, tiny_story
 from tests.support.namespaces import NamespacedMachine
-from tests.support.rendering_fleet import TestFleet, fleet
+from tests.support.rendering_fleet import START_SECONDS, TestFleet, fleet
 from tests.support.tolerances import CANCEL_SECONDS
 from video_pipeline.engine.jobs.dispatch.capacity import SESSION_MEMORY_MIB
 from video_pipeline.engine.jobs.model import JobStatus, Priority
@@ -23,6 +23,7 @@ NVENC = {"video": {"codec": "h264_nvenc"}}
 SESSIONS = (3, 1)
 """NVENC sessions of each machine with a GPU."""
 
+STARTS = 5
 PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
 
 
@@ -43,6 +44,14 @@ class GpuMachine:
             },
             processing={"max_concurrent_jobs": sessions},
         )
+        for _ in range(STARTS):
+            told = made.programs[self.machine.name].wait_for("this machine is in the fleet", START_SECONDS)
+            if f"{sessions} NVENC sessions" in told:
+                return
+            self.machine.kill()  # too busy to try its encoder within 20 s
+            self.machine.power_on()
+            made.join(self.machine)
+        raise AssertionError(f"the emulated GPU was not found\n{told}")
 
     def open_sessions(self) -> int:
         """Return how many sessions are open now."""
