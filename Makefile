@@ -68,7 +68,7 @@ endif
 
 KILLS ?= 200
 MESSAGES ?= 100000
-soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, kill publications before each of their lines, audit what is left, do the same to a fleet, upgrade fleets, build an image, and rehearse a release
+soak: $(VOICES)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, kill publications before each of their lines, audit what is left, do the same to a fleet, upgrade fleets, build an image, and rehearse a release
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
 	$(BIN)/python -m tests.engine.jobs.client.soak_fetch --megabytes 1000

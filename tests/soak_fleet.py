@@ -26,6 +26,7 @@ from PIL import Image
 from tests.support.jobs import long_story, tiny_story
 from tests.support.namespaces import NamespacedMachine
 from tests.support.rendering_fleet import LEASE, TestFleet, fleet
+from tests.support.s3_server import weed_program
 
 WAITING = 6
 """Jobs that are kept queued or running."""
@@ -188,7 +189,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--machines", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--storage", choices=("folder", "bucket"), default="bucket")
+    parser.add_argument(
+        "--storage", choices=("folder", "bucket"), default="bucket" if weed_program() else "folder"
+    )
     given = parser.parse_args()
     print(f"seed {given.seed}, storage: {given.storage}")
     with (

@@ -70,9 +70,11 @@ API int nvmlDeviceGetName(void* handle, char* name, unsigned size) {
 }
 API int nvmlDeviceGetMemoryInfo(void* handle, unsigned long long* memory) {
   FAULT(card_of(handle));
-  memory[0] = 24ull << 30;
-  memory[1] = 20ull << 30;
-  memory[2] = 4ull << 30;
+  // EMULATOR_CARD_MEMORY is the memory of each card in MiB.
+  const unsigned long long all = static_cast<unsigned long long>(emulator::number("EMULATOR_CARD_MEMORY", 24 << 10)) << 20;
+  memory[0] = all;
+  memory[1] = all / 6 * 5;
+  memory[2] = all - memory[1];
   return 0;
 }
 API int nvmlDeviceGetUUID(void* handle, char* uuid, unsigned size) {

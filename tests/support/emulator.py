@@ -15,6 +15,7 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     busy="90,0"                                 the load of each card's encoders in percent, by NVML
     primary=1                                   the primary context is in use
     kernels=PATH                                the library that `build_kernels` made, run in place of a CUBIN
+    card_memory=1200                            memory of each card in MiB, by NVML
     capability=89, cuda=13000, memory=BYTES     compute capability, the driver's CUDA, memory of a process
     lazy=1                                      what is put into a stream is done when it is waited for
 """

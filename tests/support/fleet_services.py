@@ -106,8 +106,8 @@ class BucketStorage:
 
     def __init__(self, machine: NamespacedMachine, folder: Path) -> None:
         self._machine, self._folder = machine, folder
-        self._url = f"http://{machine.address}:{S3_PORTS[3]}"
-        self.keys: Mapping[str, str] = {"store": f"s3://{BUCKET}", "store_endpoint": self._url}
+        self.url = f"http://{machine.address}:{S3_PORTS[3]}"
+        self.keys: Mapping[str, str] = {"store": f"s3://{BUCKET}", "store_endpoint": self.url}
         self.environ: Mapping[str, str] = {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -126,7 +126,7 @@ class BucketStorage:
         return program
 
     def _client(self, *verb: str) -> tuple[int, str]:
-        command = (sys.executable, "-c", CLIENT, self._url, BUCKET, *verb)
+        command = (sys.executable, "-c", CLIENT, self.url, BUCKET, *verb)
         done = self._machine.run(*command, environ=self.environ, seconds=START_SECONDS)
         return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 

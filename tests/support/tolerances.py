@@ -124,3 +124,7 @@ def assert_levels(actual: Frames, expected: npt.NDArray[np.float64], *, within: 
         f"{what}: {actual[worst]} is not {expected[worst]:.3f} at row {worst[0]}, column {worst[1]}; "
         f"allowed: {within} levels"
     )
+
+
+CANCEL_SECONDS = 5.0
+"""Until a cancelled attempt on another machine has left nothing: 2 s on idle cores, of which a second is its worker's own."""

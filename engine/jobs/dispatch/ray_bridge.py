@@ -46,6 +46,8 @@ CALLS_AT_ONCE: Final = 4
 
 FILES_AT_ONCE: Final = 8
 CLUSTER_SECONDS: Final = 1.0
+OTHER_CLUSTER: Final = "WrongClusterID"
+"""Ray's error if its control store has lost what it knew, as with a Redis without its data: waiting does not help."""
 
 
 class RayBridge:
@@ -157,6 +159,8 @@ class RayBridge:
                 self._pipe.send(cluster={"machines": machines, "free": free})
             except Exception as error:  # the control store is away: it comes back, or the leases end
                 logger.warning("cannot list the machines: %s", _error_line(error))
+                if OTHER_CLUSTER in str(error):
+                    end_at_once()  # the node starts this process again, which connects anew
             time.sleep(CLUSTER_SECONDS)
 
     # -- files ------------------------------------------------------------------------------------
