@@ -255,6 +255,8 @@ class Server:
             self._handler.set_drained(command["drained"])
         if isinstance(command, dict) and "full" in command:
             self._handler.full = bool(command["full"])
+        if isinstance(command, dict) and "slots" in command:
+            self._handler.slots = int(command["slots"])
 
     def _note_drain(self, machine: str, on: bool) -> None:
         self._drains.append({"drained": machine, "on": on})

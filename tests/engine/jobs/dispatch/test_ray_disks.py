@@ -11,6 +11,7 @@ import pytest
 from tests.support.jobs import tiny_story
 from tests.support.namespaces import NamespacedMachine
 from tests.support.rendering_fleet import TestFleet, fleet
+from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.model import JobStatus
 
 FAULT = "a fault of the machine, not of the job: "
@@ -20,6 +21,8 @@ FAULT = "a fault of the machine, not of the job: "
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFleet]:
     """A fleet of one machine, which each test leaves as it found it."""
     with fleet(tmp_path_factory.mktemp("disks"), machines=1) as made:
+        with NodeClient(made.config.node.bind) as client:
+            made.wait_until(lambda: client.stats().slots == 1, "a slot that clients see")
         yield made
 
 
@@ -65,7 +68,7 @@ def test_a_disk_of_a_machine_that_is_full_is_named(one: TestFleet) -> None:
     (machine,) = one.machines
     (staging,) = machine.tmp.rglob("slots/*/out/.node-staging")
     place = inside(machine, staging)
-    on(machine, "mount", "-t", "tmpfs", "-o", "size=64k", "none", place)
+    on(machine, "mount", "-t", "tmpfs", "-o", "size=8k", "none", place)
     job_id = one.submit(tiny_story("full"))
     finishes_after(one, job_id, f"No space left on device (on {machine.name})", ("umount", "--lazy", place))
 
