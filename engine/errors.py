@@ -26,25 +26,40 @@ PipelineError                  base of all; carries `details` for programs
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Final, Literal
+
+PASSING: Final = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT),
+        *(errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN),
+    }
+)
+"""Errors of the system that time may mend: full and absent disks, networks that are not up. Negative ones are the resolver's."""
 
 
 class PipelineError(Exception):
     """Base of every error that the engine raises on purpose."""
 
-    exit_status: ClassVar[int] = 1
-    """Of a command that it ends; 2: trying again does not help before a person has changed something."""
-
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.details = details
 
+    @property
+    def exit_status(self) -> int:
+        """The status of a command that it ends: 2 if trying again cannot help before a person has changed something."""
+        return 1
+
 
 class InputError(PipelineError):
-    """The input is wrong. A retry cannot help."""
+    """The input is wrong. A retry cannot help, unless the cause is in PASSING."""
 
-    exit_status = 2
+    @property
+    def exit_status(self) -> int:
+        """1 if its cause may pass by itself, else 2."""
+        number = getattr(self.__cause__, "errno", None)
+        return 1 if isinstance(number, int) and (number < 0 or number in PASSING) else 2
 
 
 class StoryError(InputError):

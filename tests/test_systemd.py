@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,9 @@ import pytest
 from tests.support.paths import ROOT
 from video_pipeline.engine.cli.main import COMMANDS, build_parser
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import ConfigError, PipelineError, UnavailableError, UnreachableError
+from video_pipeline.engine.jobs.dispatch.transfer import TransferError
+from video_pipeline.engine.jobs.ledger.errors import LedgerFull, LedgerTooNew, corrupt_error
 
 UNITS = sorted(path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".timer"))
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
@@ -107,6 +112,28 @@ def test_the_node_is_stopped_as_it_drains_and_keeps_its_gpus() -> None:
     assert "char-nvidia* rw" in keys["DeviceAllow"]
     assert "PrivateDevices" not in keys
     assert "MemoryDenyWriteExecute" not in keys
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_what_only_a_person_can_mend_is_not_started_again_for_ever(unit: Path) -> None:
+    keys = keys_of(unit, "Service")
+    if "Restart" not in keys:
+        assert keys["Type"] == ["oneshot"]
+        return
+    (status,) = keys["RestartPreventExitStatus"]
+    wrong: list[PipelineError] = [
+        ConfigError("a key"),
+        UnavailableError("ray"),
+        LedgerTooNew("it"),
+        corrupt_error("it", Path("l")),
+    ]
+    assert {str(error.exit_status) for error in wrong} == {status}
+    passing: list[PipelineError] = [LedgerFull("disk"), UnreachableError("server"), TransferError("storage")]
+    for number in (errno.ENOSPC, errno.EADDRNOTAVAIL, socket.EAI_AGAIN):
+        error = ConfigError("a folder or an address")
+        error.__cause__ = OSError(number, "")
+        passing.append(error)
+    assert {str(error.exit_status) for error in passing}.isdisjoint({status})
 
 
 def test_the_worker_gets_longer_than_jobs_get_to_finish() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from video_pipeline.engine.common.extras import install_extra
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import PipelineError
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.fleet.settings import client_settings
 
 
@@ -26,7 +26,7 @@ def examine_fleet(config: Config) -> dict[str, Any]:
         return found
     try:
         settings = client_settings(config, config.state_dir().resolve())
-    except PipelineError as error:
+    except InputError as error:
         found["problem"] = str(error)
     else:
         found |= {"address": settings.address, "bind": settings.bind}

@@ -169,6 +169,7 @@ _KINDS = {
     "tuple_type": "a list",
     "list_type": "a list",
     "string_type": "text in quotes",
+    "path_type": "text in quotes, a path",
     "string_unicode": "valid Unicode (it holds half of a surrogate pair)",
     "finite_number": "a finite number",
     "float_type": "a number",

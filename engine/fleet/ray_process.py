@@ -232,6 +232,8 @@ class RayProcess:
         elif "trouble" in message:
             if message["trouble"] and message["trouble"] != self.trouble:
                 logger.warning("%s", message["trouble"])
+            elif self.trouble and not message["trouble"]:
+                logger.info("Ray works again")
             self.trouble = message["trouble"]
         elif "idle" in message:
             self.idle = bool(message["idle"])

@@ -15,7 +15,7 @@ from typing import Final
 
 from video_pipeline.engine.common.extras import install_extra
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ConfigError, UnavailableError, UnreachableError
+from video_pipeline.engine.errors import ConfigError, UnavailableError
 from video_pipeline.engine.fleet.certificates import FleetTls, check_certificate
 
 DEFAULT_PORT: Final = 6379
@@ -56,8 +56,7 @@ class FleetSettings:
 def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetSettings:
     """Return the settings of the machine that the others join; with `make`, make its token if there is none.
 
-    `state` is the node's state folder. Raises ConfigError, and UnreachableError for what time may mend: a name or an
-    address that the machine's network does not know (yet).
+    `state` is the node's state folder. Raises ConfigError.
     """
     bind = config.fleet.bind
     if bind is None and config.fleet.address is not None:
@@ -76,7 +75,7 @@ def server_settings(config: Config, state: Path, *, make: bool = True) -> FleetS
 
 
 def machine_settings(config: Config, state: Path) -> FleetSettings:
-    """Return the settings of a machine that joins `fleet.address`; errors as in server_settings."""
+    """Return the settings of a machine that joins `fleet.address`; raise ConfigError."""
     address = config.fleet.address
     if address is None:
         raise ConfigError("fleet.address: not set; give HOST:PORT of the server: worker --join HOST:PORT")
@@ -87,7 +86,7 @@ def machine_settings(config: Config, state: Path) -> FleetSettings:
 
 
 def client_settings(config: Config, state: Path) -> FleetSettings:
-    """Return the settings with which a program asks `fleet.address` about the fleet; errors as in server_settings."""
+    """Return the settings with which a program asks `fleet.address` about the fleet; raise ConfigError."""
     if config.fleet.address is None and config.fleet.bind is not None:
         return server_settings(config, state, make=False)
     return machine_settings(config, state)
@@ -184,7 +183,7 @@ def _address_of_host(host: str) -> str:
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
-        raise UnreachableError(f"fleet.address: no machine is named {host}: {error.strerror}") from error
+        raise ConfigError(f"fleet.address: no machine is named {host}: {error.strerror}") from error
 
 
 def _address_towards(host: str) -> str:
@@ -194,12 +193,12 @@ def _address_towards(host: str) -> str:
         try:
             probe.connect((host, 9))
         except OSError as error:
-            raise UnreachableError(f"fleet.address: there is no way to {host}: {error.strerror}") from error
+            raise ConfigError(f"fleet.address: there is no way to {host}: {error.strerror}") from error
         return str(probe.getsockname()[0])
 
 
 def _check_own(bind: str) -> None:
-    """Raise ConfigError unless others can reach this machine at an address, UnreachableError if it has it not (yet)."""
+    """Raise ConfigError unless an address is one of this machine's, at which others can reach it."""
     try:
         address = ipaddress.ip_address(bind)
     except ValueError as error:
@@ -214,6 +213,6 @@ def _check_own(bind: str) -> None:
         try:
             probe.bind((bind, 0))
         except OSError as error:
-            raise UnreachableError(
+            raise ConfigError(
                 f"fleet.bind: {bind} is not an address of this machine ({error.strerror}); allowed: one of `ip addr`"
             ) from error

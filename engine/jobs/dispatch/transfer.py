@@ -134,7 +134,7 @@ def _fetch_checked(store: ObjectStore, key: str, path: Path, *, sha256: str, siz
             fault = f"fleet.store: {store.name}: its bytes are not those that were stored; it was deleted"
             store.delete(key)
     except OSError as error:
-        fault = str(error)
+        fault = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     path.unlink(missing_ok=True)
     raise TransferError(f"cannot fetch {key}: {fault}")
 

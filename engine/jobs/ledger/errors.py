@@ -91,15 +91,21 @@ class LedgerMoved(LedgerError):  # noqa: N818
 
 
 class LedgerCorrupt(LedgerError):  # noqa: N818
-    """The file is damaged, or not a ledger; it stays so until a person has done something."""
+    """The file is damaged, or not a ledger."""
 
-    exit_status = 2
+    @property
+    def exit_status(self) -> int:
+        """2: it stays so until a person has done something."""
+        return 2
 
 
 class LedgerTooNew(LedgerError):  # noqa: N818
     """A newer program has written the file."""
 
-    exit_status = 2
+    @property
+    def exit_status(self) -> int:
+        """2: it stays so until a person has done something."""
+        return 2
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)

@@ -36,7 +36,7 @@ def work(config: Config, *, as_json: bool = False) -> int:
     """Render for the fleet at `fleet.address` until SIGTERM or SIGINT; return the exit status.
 
     0: what ran has ended or was handed back; 143: a second signal stopped it. Raises ConfigError and UnavailableError
-    if this machine cannot join, TransferError if its shared storage does not work, and UnreachableError.
+    if this machine cannot join, and TransferError if its shared storage does not work.
     """
     check_ray()
     set_up_logging(config.error_handling.log_level, as_json=as_json)

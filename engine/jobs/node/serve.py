@@ -115,6 +115,7 @@ def _run_until_signalled(
             commits = node.ledger.file.commits
             server.changed()
         server.send_full(node.scheduler.is_full)
+        server.send_slots(node.slots)
         if server.drained != node.scheduler.is_drained:
             _set_drained(node, server.drained)
         if isinstance(node.dispatcher, RayDispatcher):

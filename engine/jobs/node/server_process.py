@@ -5,6 +5,7 @@
                      {"drained": [NAME, …]}      the machines that operators had drained before it was restarted
                      {"changed": true}   the node has written to the ledger
                      {"full": true}      no job starts because a disk is full; false: jobs start again
+                     {"slots": N}        how many slots there are now
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
@@ -149,6 +150,12 @@ class ServerProcess:
         if full != self._full:
             self._full = full
             self._process.send(full=full)
+
+    def send_slots(self, slots: int) -> None:
+        """Tell the server how many slots there are: those of a fleet come and go."""
+        if slots != self._setup["slots"]:
+            self._setup["slots"] = slots
+            self._process.send(slots=slots)
 
     def drain(self) -> None:
         """Make it refuse new jobs."""

@@ -8,13 +8,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.support.ports import free_port
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.fleet.redis_check import RedisPlace, parse_redis_url, redis_trouble
+from video_pipeline.engine.fleet.redis_check import RedisPlace, RedisTrouble, parse_redis_url, redis_trouble
 
 PASSWORD = "not-a-real-password"
 
@@ -60,8 +61,8 @@ def test_a_redis_that_is_gone_or_refuses_is_named_without_its_password(redis_por
     assert redis_trouble(here) is None
     wrong = redis_trouble(parse_redis_url(f"redis://:another@127.0.0.1:{redis_port}"))
     assert wrong is not None
-    assert wrong.for_good
     assert wrong.reason.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
+    assert wrong.for_good
     assert "another" not in wrong.reason
     without = redis_trouble(parse_redis_url(f"redis://127.0.0.1:{redis_port}"))
     assert without is not None
@@ -69,8 +70,21 @@ def test_a_redis_that_is_gone_or_refuses_is_named_without_its_password(redis_por
     assert "refuses PING: NOAUTH" in without.reason
     gone = redis_trouble(RedisPlace("127.0.0.1", free_port(), False))
     assert gone is not None
-    assert not gone.for_good, "it may start later"
+    assert not gone.for_good
     assert "does not answer: Connection refused" in gone.reason
+
+
+def test_a_redis_without_tls_and_a_program_that_is_none_are_named(redis_port: int) -> None:
+    encrypted = redis_trouble(parse_redis_url(f"rediss://:{PASSWORD}@127.0.0.1:{redis_port}"), seconds=0.5)
+    assert encrypted == RedisTrouble(
+        f"Redis at 127.0.0.1:{redis_port} does not answer with TLS, which rediss:// asks for"
+    )
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        found = redis_trouble(RedisPlace("127.0.0.1", server.server_port, False))
+        assert found == RedisTrouble(
+            f"127.0.0.1:{server.server_port} does not answer as Redis does; another program has the port"
+        )
 
 
 def test_a_redis_that_still_loads_its_data_is_waited_for() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Authority
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.environment import ray_environment
@@ -125,12 +126,7 @@ def test_a_folder_for_sockets_whose_path_is_too_long_is_refused(tmp_path: Path) 
 def test_rays_environment_has_the_tokens_place_and_nothing_of_the_callers_ray(
     token: Path, tmp_path: Path
 ) -> None:
-    for name in ("a.pem", "b.pem", "c.pem"):
-        (tmp_path / name).touch()
-    files = {
-        f"tls_{kind}": str(tmp_path / f"{name}.pem")
-        for kind, name in zip(("cert", "key", "ca"), "abc", strict=True)
-    }
+    files = Authority(tmp_path, "ours").machine(ADDRESS, "m1").keys(str(tmp_path))
     settings = server_settings(config_of(token, bind=ADDRESS, **files), tmp_path)
     environ = ray_environment(settings, {"RAY_ADDRESS": "elsewhere", "PATH": "/bin", "RAY_AUTH_TOKEN": "x"})
     assert environ["PATH"] == "/bin"
@@ -139,7 +135,7 @@ def test_rays_environment_has_the_tokens_place_and_nothing_of_the_callers_ray(
     assert environ["RAY_AUTH_MODE"] == "token"
     assert environ["RAY_AUTH_TOKEN_PATH"] == str(token)
     assert [environ[f"RAY_TLS_{name}"] for name in ("SERVER_CERT", "SERVER_KEY", "CA_CERT")] == [
-        str(tmp_path / f"{name}.pem") for name in "abc"
+        str(tmp_path / name) for name in ("m1.pem", "m1.key", "ours.pem")
     ]
     assert token.read_text() not in " ".join(environ.values())
     assert os.environ.get("RAY_AUTH_MODE") is None

@@ -161,7 +161,7 @@ def test_a_ledger_of_a_later_version_is_refused_in_one_line_and_a_backup_takes_t
         versions.use(NEW)
         folders = Folders.of(node.config)
         refused = versions.run("serve", "--config", file)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         own = len(MIGRATIONS)
         too_new = f"has version {own + 1}, but this program supports versions up to {own}"
         lines = [line for line in refused.stderr.splitlines() if not line.startswith("20")]
