@@ -1,6 +1,6 @@
 """What an operator sees: machines render one large job together, one of them is killed, and the bytes are those of a local render.
 
-    python -m benchmarks.fleet_transcript [--machines 3] [--seconds 120]
+    python -m benchmarks.fleet_transcript [--machines 3] [--seconds 300]
 
 Needs root: the machines are network namespaces on this computer, each with the programs of `serve --fleet` and
 `worker --join`. Each machine has one slot and, if there are enough, a core of its own. The machine that is killed is the one
@@ -24,9 +24,12 @@ from tests.support.jobs import node_settings, tiny_story
 from tests.support.rendering_fleet import TestFleet, fleet
 
 COMMAND_SECONDS = 900.0
+PERCENT = 25.0
+"""What has been done of the job when its machine is killed."""
+
 VIDEO = {"size": [540, 960], "preset": "medium"}
 SHOWN = re.compile(
-    r"on m\d+$|draws segments of|is lost|is ready|MachineLost|attempt (begins|ended)|completed"
+    r"on m\d+$|draws segments of|is lost|slot on m\d+ is ready|MachineLost|attempt (begins|ended)|completed"
 )
 
 
@@ -84,18 +87,29 @@ def show(made: TestFleet, seconds: float) -> bool:
     made.acknowledged.append(job_id)
     door = made.programs["door"]
     made.wait_until(
-        lambda: len(re.findall(f"draws segments of {job_id}", door.output())) >= len(made.machines) - 1,
+        lambda: (
+            len(set(re.findall(rf"(m\d+) draws segments of {job_id}", door.output())))
+            == len(made.machines) - 1
+        ),
         "segments on the other machines",
     )
-    made.wait_until(lambda: (made.job(job_id).percent or 0) > 35, "a third of the job")
-    shown.log()
     shown.run("video-pipeline", "cluster", "status", "--config", "node.yaml")
-    killed = made.machine_of(job_id)
+    made.wait_until(
+        lambda: (made.job(job_id).percent or 0) >= PERCENT,
+        f"{PERCENT:g} percent of the job",
+        seconds=COMMAND_SECONDS,
+    )
+    (name,) = re.findall(rf"job_id={job_id} on (m\d+)", door.output())
+    killed = next(machine for machine in made.machines if machine.name == name)
+    shown.log()
     killed.kill()
     shown.note(f"the power of {killed.name} is cut")
-    made.wait_until(lambda: made.job(job_id).fence == 2, "a second attempt")
+    made.wait_until(lambda: made.job(job_id).fence == 2, "a second attempt", seconds=COMMAND_SECONDS)
     shown.run("video-pipeline", "cluster", "status", "--config", "node.yaml")
-    job = made.finished(job_id)
+    made.wait_until(
+        lambda: made.job(job_id).status.is_terminal, "the end of the job", seconds=COMMAND_SECONDS
+    )
+    job = made.job(job_id)
     shown.note(f"the job is {job.status}")
     shown.log()
     if job.result is None:
@@ -116,7 +130,7 @@ def main() -> int:
         prog="python -m benchmarks.fleet_transcript", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--machines", type=int, default=3, help="machines besides the server (default 3)")
-    parser.add_argument("--seconds", type=float, default=120, help="length of the video (default 120)")
+    parser.add_argument("--seconds", type=float, default=300, help="length of the video (default 300)")
     given = parser.parse_args()
     cores = os.cpu_count() or 1
     pinned = cores >= given.machines
