@@ -21,7 +21,10 @@ PUBLIC = video_pipeline.__all__
 PREFIX = "video_pipeline.engine."
 TOP = ROOT / "video_pipeline/__init__.py"
 
-NOT_CONSTRUCTED = {"Transport": "`link` is for the pipelines, which open one; callers give a URL"}
+NOT_CONSTRUCTED = {
+    "ObjectStore": "`open_store` returns one",
+    "Transport": "`link` is for the pipelines, which open one; callers give a URL",
+}
 """Classes in public parameters that callers need not name, and why."""
 
 

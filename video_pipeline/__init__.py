@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from video_pipeline.engine.api.video_renderer import VideoRenderer
     from video_pipeline.engine.assets.models import Sound
     from video_pipeline.engine.batch import RowResult, render_many
-    from video_pipeline.engine.common.object_store import ObjectStore
     from video_pipeline.engine.common.open_store import open_store
     from video_pipeline.engine.config import Config, load_config
     from video_pipeline.engine.errors import (
@@ -69,7 +68,6 @@ _WHERE = {
     "api.stages": ("AssetGenerator", "MetadataGenerator", "SceneComposer", "StoryProcessor"),
     "assets.models": ("Sound",),
     "batch": ("RowResult", "render_many"),
-    "common.object_store": ("ObjectStore",),
     "common.open_store": ("open_store",),
     "config": ("Config", "load_config"),
     "spread.draw_segment": ("DrawnSegment", "draw_segment"),
@@ -144,7 +142,6 @@ __all__ = [
     "MetadataGenerator",
     "NodeClient",
     "NodeError",
-    "ObjectStore",
     "OutputPaths",
     "PipelineError",
     "Publisher",
