@@ -25,6 +25,7 @@ REQUEST_SECONDS: Final = 60
 RETRY_SECONDS: Final = 20
 RETRIES: Final = 4
 READ_BYTES: Final = 8 << 20
+REFUSED: Final = "the store refuses this machine's keys (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or its role), or the access"
 _QUERY = re.compile(r"\?[^\s\"']*")
 
 
@@ -141,7 +142,13 @@ class S3Store:
 
     def _told(self, key: str, call: Callable[[], T]) -> T:
         """Return the answer of a call; FileNotFoundError, FileExistsError and StoreError are what it may raise."""
-        from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+        from obstore.exceptions import (
+            AlreadyExistsError,
+            BaseError,
+            NotFoundError,
+            PermissionDeniedError,
+            UnauthenticatedError,
+        )
 
         try:
             return call()
@@ -149,6 +156,8 @@ class S3Store:
             raise FileNotFoundError(key) from error
         except AlreadyExistsError as error:
             raise FileExistsError(key) from error
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise StoreError(f"fleet.store: {self._name}: {REFUSED}") from error
         except (BaseError, OSError) as error:
             raise StoreError(f"fleet.store: {self._name}: {_told_by(error)}") from error
 

@@ -48,7 +48,7 @@ def tls_of_environment() -> FleetTls | None:
 
 def _plain_trouble(plain: socket.socket, address: str) -> str | None:
     try:
-        first = _begin_http2(plain)
+        first = _greet(plain)
     except OSError:
         first = b""
     if _is_settings(first):
@@ -65,7 +65,7 @@ def _encrypted_trouble(plain: socket.socket, address: str, host: str, tls: Fleet
     try:
         with client_side(tls).wrap_socket(plain, server_hostname=host) as encrypted:
             try:
-                first = _begin_http2(encrypted)
+                first = _greet(encrypted)
             except OSError:
                 first = b""
             if _is_settings(first):
@@ -88,7 +88,7 @@ def _encrypted_trouble(plain: socket.socket, address: str, host: str, tls: Fleet
         )
 
 
-def _begin_http2(connection: socket.socket) -> bytes:
+def _greet(connection: socket.socket) -> bytes:
     """Send what begins a connection of HTTP/2; return the head of the first frame, or what there is of it."""
     connection.sendall(PREFACE)
     found = b""

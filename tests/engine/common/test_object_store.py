@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
+from tests.support.origin import origin
 from tests.support.ports import free_port
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, weed_program
 from video_pipeline.engine.common.cache import ContentCache
@@ -240,6 +242,17 @@ def test_a_folder_that_is_not_mounted_is_not_made_and_its_objects_are_not_missin
         assert list(tmp_path.iterdir()) == [], name
 
 
+def test_a_full_disk_that_an_object_is_fetched_to_is_not_taken_for_the_storage(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    store = FolderStore(tmp_path / "store")
+    store.put_if_absent("a", b"x" * 3_000_000)
+    with small_disk(tmp_path / "small", megabytes=1) as small:
+        with pytest.raises(OSError, match=r"No space left on device: '.*small/copy'") as caught:
+            store.fetch_file("a", small / "copy")
+        assert not isinstance(caught.value, StoreError)
+        assert not (small / "copy").exists()
+
+
 def test_a_bucket_that_refuses_or_is_down_is_told_without_keys(
     server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,11 +261,25 @@ def test_a_bucket_that_refuses_or_is_down_is_told_without_keys(
         down.put_if_absent("a", b"")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
     refusing = open_store(f"s3://{BUCKET}", endpoint=server.url)
-    with pytest.raises(OSError, match=rf"fleet\.store: s3://{BUCKET}: ") as refused:
+    with pytest.raises(
+        OSError, match=rf"fleet\.store: s3://{BUCKET}: the store refuses this machine's keys"
+    ) as refused:
         refusing.put_if_absent("a", b"")
     for error in (gone.value, refused.value):
         for secret in (SECRET_KEY, "another-secret", "Signature=", "\n"):
             assert secret not in str(error)
+
+
+def test_a_bucket_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SeaweedFS makes a bucket that is missing; this is what Amazon's S3 answers ("Error responses" of its reference)."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    body = b"<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    with origin(head % len(body) + body) as amazon:
+        store = open_store("s3://missing", endpoint=f"http://127.0.0.1:{amazon.port}")
+        assert try_store(store) == "fleet.store: s3://missing: there is no such bucket"
+        assert store.get("a") is None
 
 
 def test_machines_share_what_one_of_them_has_made(store: ObjectStore, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from tests.support.namespaces import NamespacedMachine, Program, network
 pytest.importorskip("ray")
 
 PASSWORD = "not-a-real-password"
-REDIS = ("redis-server", "--port", "6400", "--save", "", "--requirepass", PASSWORD)
+KEEPS = ("--dir", "/tmp", "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+REDIS = ("redis-server", "--port", "6400", *KEEPS, "--requirepass", PASSWORD)
 REDIS_GONE = "processing.redis_url: Redis at 127.0.0.1:6400 does not answer: Connection refused"
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib/faketime")
 
@@ -152,4 +153,7 @@ def test_a_redis_that_goes_away_is_named_and_waited_for(
     assert guarded.program.status is None
     guarded.redis = guarded.fleet.server.start(*REDIS)
     guarded.program.wait_for("INFO Ray works again", READY_SECONDS)
-    assert [machine["name"] for machine in guarded.fleet.status(member[0])] == ["m1", "m2"]
+    until = time.monotonic() + READY_SECONDS
+    while [machine["name"] for machine in guarded.fleet.status(member[0])] != ["m1", "m2"]:
+        assert time.monotonic() < until, member[1].output()
+    assert member[1].output().count("this machine is in the fleet") == 1, "it had to join again"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.jobs import node_config, submit, tiny_story
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.folders import Folders
@@ -94,3 +96,10 @@ def test_a_moved_ledger_acknowledges_nothing(folders: Folders, how: str) -> None
             aside.rename(folders.ledger)
             submit(ledger, tiny_story("after"))
             assert [job.story_id for job in ledger.jobs.page()] == ["after", "before"]
+
+
+def test_a_state_folder_on_a_read_only_disk_is_not_taken_for_one_in_use(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(ConfigError, match=r"disk: cannot be locked: Read-only file system"):
+            NodeLock(disk / "node.lock")
