@@ -158,8 +158,7 @@ def submit_some(made: TestFleet, name: str) -> list[str]:
     return jobs + [made.submit(tiny_story(f"{name}-{number}")) for number in range(3)]
 
 
-@pytest.mark.parametrize("forgets", [False, True])
-@pytest.mark.parametrize("seconds", [3, MORE_THAN_A_LEASE])
+@pytest.mark.parametrize(("seconds", "forgets"), [(3, False), (3, True), (MORE_THAN_A_LEASE, False)])
 def test_a_killed_redis_loses_no_acknowledged_job(
     made: TestFleet, redis: RedisServer, seconds: float, forgets: bool
 ) -> None:
