@@ -43,11 +43,17 @@ def open_client(address: str) -> Any:
     return client
 
 
+def cluster_metadata(client: Any) -> bytes | None:
+    """Return what Ray's control store knows of its fleet; None if the server is starting, or the store has lost its data."""
+    found: bytes | None = client.internal_kv_get(b"CLUSTER_METADATA", namespace=b"cluster")
+    return found
+
+
 def check_versions(client: Any) -> None:
     """Raise JoinError if the server has another Ray or Python than this machine."""
     import ray
 
-    found = client.internal_kv_get(b"CLUSTER_METADATA", namespace=b"cluster")
+    found = cluster_metadata(client)
     if not found:
         raise JoinError("fleet.address: the server is still starting", for_good=False)
     known = json.loads(found)

@@ -1,6 +1,6 @@
 """What a machine offers to a fleet, in Ray's words: slots, memory, GPUs, NVENC sessions, and what makes its bytes.
 
-One CPU of Ray is one job slot. A task asks for `NVENC` if it opens encoder sessions on a GPU, and for the labels
+One CPU of Ray is one job slot. A task asks for `NVENC` if it opens encoder sessions on a GPU, else for `PLAIN`, and for the labels
 `VERSION_LABEL` (the engine's version) or `IDENTITY_LABEL` (all that a segment's bytes depend on but its plan).
 """
 
@@ -26,6 +26,9 @@ from video_pipeline.engine.render.segment_key import FORMAT, encoding_versions
 NVENC: Final = "nvenc"
 """Resource: NVENC sessions that the machine's GPUs can have open at once."""
 
+PLAIN: Final = "plain"
+"""Resource: slots of the machine beyond its sessions, so that no slot without a session takes the place of one with."""
+
 VERSION_LABEL: Final = "video-pipeline/version"
 IDENTITY_LABEL: Final = "video-pipeline/identity"
 CORES_LABEL: Final = "video-pipeline/cores"
@@ -49,7 +52,8 @@ class MachineOffer:
 
     def resources(self) -> dict[str, float]:
         """Return the custom resources of Ray."""
-        return {NVENC: float(self.nvenc)} if self.nvenc else {}
+        found = {NVENC: float(self.nvenc), PLAIN: float(max(0, self.slots - self.nvenc))}
+        return {name: amount for name, amount in found.items() if amount}
 
     def labels(self) -> dict[str, str]:
         """Return the labels of Ray."""

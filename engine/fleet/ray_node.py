@@ -34,6 +34,7 @@ from video_pipeline.engine.fleet.join_check import (
     CLOCK_NAMESPACE,
     JoinError,
     check_versions,
+    cluster_metadata,
     open_client,
 )
 from video_pipeline.engine.fleet.redis_check import RedisPlace, redis_trouble
@@ -214,6 +215,8 @@ class RayNode:
                     raise
             self._channel.send(alive=True)
             time.sleep(0.2)
+        if not cluster_metadata(self._client):  # machines notice it a minute later
+            raise JoinError("Ray's control store has lost the list of machines", for_good=False)
         self._channel.send(trouble=None)
 
     def _is_idle(self) -> bool:

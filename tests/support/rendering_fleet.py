@@ -25,7 +25,7 @@ from video_pipeline.engine.jobs.model import Job
 START_SECONDS = 300.0
 """Ray takes ten seconds to start on idle cores, and minutes on busy ones."""
 
-JOB_SECONDS = 180.0
+JOB_SECONDS = 300.0
 LEASE = 4.0
 TIDY_SECONDS = 60.0
 """What a lost machine has put into the storage too late is deleted later."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.fleet.offer import NVENC
+from video_pipeline.engine.fleet.offer import NVENC, PLAIN
 from video_pipeline.engine.jobs.dispatch.base import FailedReport, Report, StoppedReport
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
@@ -57,7 +57,7 @@ def slot_needs(config: Config) -> dict[SlotKind, SlotNeeds]:
     memory = int(config.node.worker_memory_mb * 1e6)
     return {
         "nvenc": SlotNeeds(SLOT_CPUS, memory, resources={NVENC: 1.0}),
-        "cpu": SlotNeeds(SLOT_CPUS, memory),
+        "cpu": SlotNeeds(SLOT_CPUS, memory, resources={PLAIN: 1.0}),
     }
 
 

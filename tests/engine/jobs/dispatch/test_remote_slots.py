@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.fleet.offer import MachineOffer
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.remote_slots import JobWishes, slot_needs
 
 
 def test_slots_with_sessions_are_placed_first_and_never_more_than_there_are_sessions() -> None:
     needs = slot_needs(load_config({"node": {"worker_memory_mb": 1000}}, environ=False))
-    free = {"CPU": 4.0, "memory": 10e9, "nvenc": 3.0}
+    free = {"CPU": 4.0, "memory": 10e9, "nvenc": 3.0, "plain": 1.0}
     placed = []
     for kind, each in needs.items():
         for _ in range(each.times_in(free)):
@@ -19,6 +20,17 @@ def test_slots_with_sessions_are_placed_first_and_never_more_than_there_are_sess
             placed.append(kind)
     assert placed == ["nvenc", "nvenc", "nvenc", "cpu"]
     assert (free["CPU"], free["nvenc"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("slots", "sessions", "plain"), [(4, 3, 1), (1, 1, 0), (2, 61, 0), (2, 0, 2), (0, 0, 0)]
+)
+def test_a_slot_without_a_session_takes_no_place_of_one_with(slots: int, sessions: int, plain: int) -> None:
+    offer = MachineOffer(slots=slots, cores=1, memory_bytes=1 << 30, nvenc=sessions)
+    needs = slot_needs(load_config({"node": {"worker_memory_mb": 1000}}, environ=False))
+    free = {"CPU": float(slots), "memory": 1e12, **offer.resources()}
+    assert needs["cpu"].times_in(free) == plain
+    assert needs["nvenc"].times_in(free) == min(slots, sessions)
 
 
 @pytest.mark.parametrize(
