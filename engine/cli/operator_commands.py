@@ -92,7 +92,10 @@ def _run_operator_command(arguments: argparse.Namespace) -> int:
         key_file=arguments.key_file,
         node_key=arguments.node_key,
     ) as client:
-        for message, line in _OPERATIONS[arguments.command](client, arguments):
+        answers = list(_OPERATIONS[arguments.command](client, arguments))
+        if not answers and not arguments.json:
+            print(_NOTHING[arguments.command])
+        for message, line in answers:
             if arguments.json:
                 print(json.dumps(message.model_dump(mode="json"), ensure_ascii=False), flush=True)
             elif line is not None:
@@ -188,6 +191,11 @@ _OPERATIONS: dict[str, Callable[[NodeClient, argparse.Namespace], Answers]] = {
     "drain": _drain_machine,
     "publications": _publications,
     "letters": _letters,
+}
+_NOTHING = {
+    "publications": "no publications",
+    "letters": "no dead letters",
+    "machines": "no machine has reported yet",
 }
 COMMANDS: dict[str, Command] = {
     "priority": (_add_priority_options, _run_operator_command),

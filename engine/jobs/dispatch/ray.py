@@ -28,6 +28,7 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.dispatch.remote_slots import (
+    NO_MACHINE,
     JobWishes,
     RemoteAttempt,
     RemoteSlot,
@@ -35,6 +36,7 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
     keep_log,
     lost_report,
     renders_of,
+    set_machine,
     slot_needs,
 )
 from video_pipeline.engine.jobs.dispatch.shared_segments import SharedSegments, attempt_key
@@ -90,10 +92,9 @@ class RayDispatcher:
         self._noted_at = clock.monotonic()
         self._wishes = JobWishes(config)
         self._shared = SharedSegments(self.remote_slots, self._send, config.fleet.job_slots)
-        self._numbers = 0
+        self._numbers = self._bridge_failures = 0
         self._bridge: WorkerProcess | None = None
         self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
-        self._bridge_failures = 0
         self._dying: list[WorkerProcess] = []
         self._open_at = clock.monotonic() + wait
         self._left = list(left)
@@ -128,6 +129,8 @@ class RayDispatcher:
         if self._bridge_failures:
             lines = tail(self._bridge_log, lines=1)
             return lines[-1] if lines else "the process that talks to Ray ends again and again"
+        if all(slot.leaves or slot.phase in ("placing", "lost") for slot in self.remote_slots.values()):
+            return NO_MACHINE
         return next((slot.trouble for slot in self.remote_slots.values() if slot.trouble), None)
 
     @property
@@ -236,7 +239,7 @@ class RayDispatcher:
             self._noted_at = now
             self._note_renders()
         if not self._closed:
-            self._shared.share_out(now, leaving=self._leaves)
+            self._shared.share_out(now)
         for slot in list(self.remote_slots.values()):
             if slot.poll_at is not None and now >= slot.poll_at and slot.phase != "lost":
                 self._poll(slot, now)
@@ -307,13 +310,11 @@ class RayDispatcher:
     def _leave_draining(self) -> None:
         """Give back the idle slots of machines that leave, which wait for that."""
         for slot in self.remote_slots.values():
-            if slot.running is None and self._leaves(slot) and slot.phase != "lost":
+            slot.leaves = self.machines.get(slot.machine_id) == DRAINING
+            if slot.running is None and slot.leaves and slot.phase != "lost":
                 logger.info("the slot on %s is given back: its machine leaves", slot.machine)
                 slot.phase = "lost"
                 self._send(kill=slot.number)
-
-    def _leaves(self, slot: RemoteSlot) -> bool:
-        return self.machines.get(slot.machine_id) == DRAINING
 
     def _create(self, kind: SlotKind) -> None:
         self._numbers += 1
@@ -327,8 +328,7 @@ class RayDispatcher:
 
     def _placed(self, slot: RemoteSlot, machine: dict[str, Any], now: float) -> None:
         """Take a slot that Ray has placed, unless its machine would make other bytes."""
-        slot.machine, slot.machine_id = str(machine["host"])[:100], str(machine["id"])[:100]
-        slot.cores, slot.memory_bytes = int(machine["cores"]), int(machine["memory"])
+        set_machine(slot, machine, self.remote_slots.values(), self.machines)
         slot.lease.renew(0, now=now)
         if other := difference(self._identity, machine["identity"]):
             # The actor stays, so that Ray places no other one there, and is polled until its machine leaves.
