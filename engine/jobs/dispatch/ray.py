@@ -28,7 +28,6 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
 from video_pipeline.engine.jobs.dispatch.remote_slots import (
-    NO_MACHINE,
     JobWishes,
     RemoteAttempt,
     RemoteSlot,
@@ -38,6 +37,7 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
     renders_of,
     set_machine,
     slot_needs,
+    trouble_of,
 )
 from video_pipeline.engine.jobs.dispatch.shared_segments import SharedSegments, attempt_key
 from video_pipeline.engine.jobs.dispatch.slots import BACKOFF_SECONDS
@@ -129,9 +129,7 @@ class RayDispatcher:
         if self._bridge_failures:
             lines = tail(self._bridge_log, lines=1)
             return lines[-1] if lines else "the process that talks to Ray ends again and again"
-        if all(slot.leaves or slot.phase in ("placing", "lost") for slot in self.remote_slots.values()):
-            return NO_MACHINE
-        return next((slot.trouble for slot in self.remote_slots.values() if slot.trouble), None)
+        return trouble_of(self.remote_slots.values())
 
     @property
     def accepts(self) -> Callable[[Mapping[str, Any]], bool] | None:

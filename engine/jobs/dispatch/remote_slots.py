@@ -186,6 +186,13 @@ def renders_of(slots: Iterable[RemoteSlot]) -> dict[str, list[str]]:
     return renders
 
 
+def trouble_of(slots: Collection[RemoteSlot]) -> str | None:
+    """Return why slots of which none is usable render nothing, None if one is being prepared."""
+    if all(slot.leaves or slot.phase in ("placing", "lost") for slot in slots):
+        return NO_MACHINE
+    return next((slot.trouble for slot in slots if slot.trouble), None)
+
+
 def lost_report(slot: RemoteSlot, running: RemoteAttempt, *, is_there: bool) -> Report:
     """Return the end of an attempt that its machine did not tell; `is_there`: whether the machine is in the fleet.
 

@@ -7,7 +7,13 @@ import pytest
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
-from video_pipeline.engine.jobs.dispatch.remote_slots import JobWishes, RemoteSlot, set_machine, slot_needs
+from video_pipeline.engine.jobs.dispatch.remote_slots import (
+    JobWishes,
+    RemoteSlot,
+    set_machine,
+    slot_needs,
+    trouble_of,
+)
 from video_pipeline.engine.jobs.machines import machine_name
 
 
@@ -83,3 +89,15 @@ def test_a_slot_whose_machine_leaves_or_is_drained_takes_no_next_job() -> None:
         assert (slot.is_open, slot.can_start, slot.is_idle) == (False, False, False)
         setattr(slot, name, False)
     assert slot.can_start
+
+
+def test_a_fleet_without_machines_is_told_from_one_whose_workers_warm_up() -> None:
+    slot = RemoteSlot(1, "cpu", NodeLease(5.0, now=0.0))
+    assert "no machine is in the fleet" in str(trouble_of([]))
+    assert trouble_of([slot]) == trouble_of([])
+    slot.phase = "warming"
+    assert trouble_of([slot]) is None
+    slot.leaves = True
+    assert trouble_of([slot]) == trouble_of([])
+    slot.leaves, slot.phase, slot.trouble = False, "refused", "m1 is refused: another version"
+    assert trouble_of([slot]) == slot.trouble
