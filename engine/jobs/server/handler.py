@@ -331,7 +331,7 @@ class RequestHandler:
             jobs={status: jobs.get(status, 0) for status in JobStatus},
             queued=all_jobs.get(JobStatus.QUEUED, 0),
             max_queued=self._node.max_queued,
-            slots=self._slots,
+            slots=self._slots if (reported := self._about.slots()) is None else reported,
             running=all_jobs.get(JobStatus.PROCESSING, 0),
             draining=self.draining,
             uptime_seconds=round(self._clock.monotonic() - self._started, 3),

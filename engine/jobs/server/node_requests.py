@@ -95,6 +95,11 @@ class NodeRequests:
         shown = tuple(line[:LINE_MAX] for line in lines[-request.lines :])
         return n.LogReply(job_id=job.job_id, attempt=job.fence, lines=shown)
 
+    def slots(self) -> int | None:
+        """Return the slots of all machines, None before the node has reported any."""
+        machines = self._machines.read()
+        return sum(machine.slots for machine in machines) if machines else None
+
     def _list_machines(self, user: str) -> n.Machines:
         return n.Machines(machines=tuple(self._shown(each, user) for each in self._machines.read()))
 

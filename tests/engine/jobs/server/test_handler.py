@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 from tests.support.server import PNG, STORY, node_config
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.encoding import encode
+from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
+from video_pipeline.engine.jobs.machines import write_machines
+from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, StatsReply, Submitted
 from video_pipeline.engine.jobs.model import Failure, JobStatus, NewJob
+from video_pipeline.engine.jobs.node_messages import MachineView
 from video_pipeline.engine.jobs.server.handler import RequestHandler
 from video_pipeline.engine.jobs.server.limits import (
     CLIENTS_MAX,
@@ -270,3 +274,31 @@ def test_a_queued_job_shows_that_it_waits_for_disk_space(house: House) -> None:
     (job,) = house.ask(("status", {"job_id": job_id}))
     assert isinstance(job, JobView)
     assert job.stage is None
+
+
+def test_the_slots_are_those_of_the_machines_that_have_reported(house: House) -> None:
+    def slots() -> int:
+        (answer,) = house.ask(("stats", {}))
+        assert isinstance(answer, StatsReply)
+        return answer.slots
+
+    assert slots() == 2  # what the node started with
+    path, now = Folders.of(house.config).machines, datetime.now(UTC)
+    for counts, total in (((0, 3, 1), 4), ((0,), 0)):
+        views = [
+            MachineView(
+                name=f"m{number}",
+                state="ready",
+                version="0.1.0",
+                cores=4,
+                memory_bytes=1,
+                slots=count,
+                warm=count,
+                running=0,
+                started_at=now,
+                seen_at=now,
+            )
+            for number, count in enumerate(counts)
+        ]
+        write_machines(path, views)
+        assert slots() == total
