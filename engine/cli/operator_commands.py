@@ -163,7 +163,8 @@ def _publications(client: NodeClient, arguments: argparse.Namespace) -> Answers:
 
 
 def _listed_line(publication: ListedPublication) -> str:
-    told = publication.url or publication.error or ""
+    when = f"at {publication.due_at:%Y-%m-%d %H:%MZ}" if publication.state == "scheduled" else ""
+    told = publication.url or publication.error or when
     where = f"{publication.platform}/{publication.account}"
     return f"{publication.number:>5}  {publication.state:<10} {where}  {publication.title}  {told}".rstrip()
 
@@ -179,9 +180,7 @@ def _letters(client: NodeClient, arguments: argparse.Namespace) -> Answers:
 
 
 def _letter_line(letter: DeadLetter) -> str:
-    return (
-        f"{letter.number:>5}  {letter.state:<9} {letter.target}  {letter.type}  {letter.error or ''}".rstrip()
-    )
+    return f"{letter.number:>5}  {letter.state:<9} {letter.target}  {letter.type}  {letter.subject}  {letter.error or ''}".rstrip()
 
 
 _OPERATIONS: dict[str, Callable[[NodeClient, argparse.Namespace], Answers]] = {
