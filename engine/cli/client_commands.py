@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from video_pipeline.engine.cli.job_display import (
     watch_display,
 )
 from video_pipeline.engine.cli.option_names import name_options
+from video_pipeline.engine.cli.times import FROM_NOW, time_from_now
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.client.client import NodeClient
@@ -343,17 +344,12 @@ def _is_future(when: datetime | None) -> bool:
     return when is not None and when.astimezone() > datetime.now().astimezone()
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
 def _parse_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        if text.startswith("+"):
-            return datetime.now().astimezone() + timedelta(**{_UNITS[text[-1:]]: float(text[1:-1])})
-        return datetime.fromisoformat(text)
-    except (ValueError, KeyError, OverflowError) as error:
+        return time_from_now(text) if text.startswith("+") else datetime.fromisoformat(text)
+    except ValueError as error:
         raise InputError(
-            f"--schedule: got {text!r}; allowed: ISO 8601 such as 2026-05-01T18:00, or +90s, +30m, +2h, +1d"
+            f"--schedule: got {text!r}; allowed: ISO 8601 such as 2026-05-01T18:00, or {FROM_NOW}"
         ) from error

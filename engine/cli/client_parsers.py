@@ -14,6 +14,7 @@ from video_pipeline.engine.cli.options import (
     add_batch_options,
     add_policy_options,
 )
+from video_pipeline.engine.cli.times import FROM_NOW
 from video_pipeline.engine.common.process import importing
 
 JOB_HELP = "the id of a job, as `submit` and `list` print it"
@@ -91,7 +92,7 @@ def _add_job_options(parser: argparse.ArgumentParser, *, places: str) -> None:
     parser.add_argument(
         "--schedule",
         metavar="TIME",
-        help="start no earlier than this time: ISO 8601 (local time without a zone), or +90s, +30m, +2h, +1d",
+        help=f"start no earlier than this time: ISO 8601 (local time without a zone), or {FROM_NOW}",
     )
     parser.add_argument(
         "--max-attempts",

@@ -37,7 +37,8 @@ def _examined_account(config: Config, platform: str, account: str) -> tuple[bool
         record = publisher(platform)
         connect_account(config, platform=platform, account=account)
         if not record.is_connected:
-            return True, "is set up"
+            missing = record.lacks(config, account) if record.lacks is not None else None
+            return missing is None, missing or "is set up"
         stored = AccountFiles.of(config).load(platform, account, ConnectedAccount)
     except PipelineError as error:
         return False, str(error)

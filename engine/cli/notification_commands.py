@@ -146,6 +146,9 @@ def _carry_out_verb(arguments: argparse.Namespace, config: Config, outbox: Outbo
         return [outbox.get(number) for number in sorted(due)]
 
 
+NO_TARGET = "there is no target: set notifications.alerts, and leave error_handling.alert_on_failure on"
+
+
 def _alerts(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.config import load_config
@@ -156,9 +159,7 @@ def _alerts(arguments: argparse.Namespace) -> int:
     if arguments.verb == "test":
         targets = alert_targets(config)
         if not targets:
-            raise InputError(
-                "there is no target: set notifications.alerts, and leave error_handling.alert_on_failure on"
-            )
+            raise InputError(NO_TARGET)
         return _try_out(arguments, config, targets)
     outbox = _open_outbox(config)
     try:
@@ -175,7 +176,7 @@ def _alerts(arguments: argparse.Namespace) -> int:
         more = f"; {cause['suppressed']} more were not sent" if cause["suppressed"] else ""
         print(f"{'stands' if cause['active'] else 'over  '}  {cause['cause']}{more}")
     if not causes:
-        print("no alerts")
+        print("no alerts" if alert_targets(config) else f"no alerts are noted: {NO_TARGET}")
     return 0
 
 

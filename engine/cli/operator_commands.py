@@ -92,7 +92,10 @@ def _run_operator_command(arguments: argparse.Namespace) -> int:
         key_file=arguments.key_file,
         node_key=arguments.node_key,
     ) as client:
-        for message, line in _OPERATIONS[arguments.command](client, arguments):
+        answers = list(_OPERATIONS[arguments.command](client, arguments))
+        if not answers and not arguments.json:
+            print(_NOTHING[arguments.command])
+        for message, line in answers:
             if arguments.json:
                 print(json.dumps(message.model_dump(mode="json"), ensure_ascii=False), flush=True)
             elif line is not None:
@@ -160,7 +163,8 @@ def _publications(client: NodeClient, arguments: argparse.Namespace) -> Answers:
 
 
 def _listed_line(publication: ListedPublication) -> str:
-    told = publication.url or publication.error or ""
+    when = f"at {publication.due_at:%Y-%m-%d %H:%MZ}" if publication.state == "scheduled" else ""
+    told = publication.url or publication.error or when
     where = f"{publication.platform}/{publication.account}"
     return f"{publication.number:>5}  {publication.state:<10} {where}  {publication.title}  {told}".rstrip()
 
@@ -176,9 +180,7 @@ def _letters(client: NodeClient, arguments: argparse.Namespace) -> Answers:
 
 
 def _letter_line(letter: DeadLetter) -> str:
-    return (
-        f"{letter.number:>5}  {letter.state:<9} {letter.target}  {letter.type}  {letter.error or ''}".rstrip()
-    )
+    return f"{letter.number:>5}  {letter.state:<9} {letter.target}  {letter.type}  {letter.subject}  {letter.error or ''}".rstrip()
 
 
 _OPERATIONS: dict[str, Callable[[NodeClient, argparse.Namespace], Answers]] = {
@@ -188,6 +190,11 @@ _OPERATIONS: dict[str, Callable[[NodeClient, argparse.Namespace], Answers]] = {
     "drain": _drain_machine,
     "publications": _publications,
     "letters": _letters,
+}
+_NOTHING = {
+    "publications": "no publications",
+    "letters": "no dead letters",
+    "machines": "no machine has reported yet",
 }
 COMMANDS: dict[str, Command] = {
     "priority": (_add_priority_options, _run_operator_command),

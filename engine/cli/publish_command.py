@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from video_pipeline.engine.cli.command import Command
+from video_pipeline.engine.cli.times import FROM_NOW, time_from_now
 from video_pipeline.engine.common.process import importing
-from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, PostKind, Privacy
+from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, POST_FORMATS, PostKind, Privacy
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
@@ -40,7 +42,10 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
     video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
     video.add_argument(
-        "--platform", metavar="NAME", required=True, help="folder, instagram, s3, tiktok, webhook or youtube"
+        "--platform",
+        metavar="NAME",
+        required=True,
+        help="folder, instagram, s3, tiktok, webhook or youtube; also reels or stories (instagram), shorts (youtube)",
     )
     video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
     _add_moment(video)
@@ -108,7 +113,10 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_moment(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     parser.add_argument(
-        "--at", metavar="TIME", required=required, help="not before this time, such as 2027-01-31T18:00+01:00"
+        "--at",
+        metavar="TIME",
+        required=required,
+        help=f"not before this time, such as 2027-01-31T18:00+01:00, or {FROM_NOW}",
     )
     parser.add_argument(
         "--zone", metavar="NAME", help="time zone of a time without an offset, such as Europe/Berlin"
@@ -187,28 +195,50 @@ def _spec_from(arguments: argparse.Namespace) -> Any:
     from video_pipeline.engine.common.validation import explain
     from video_pipeline.engine.config.families import PUBLISHERS
     from video_pipeline.engine.errors import InputError
-    from video_pipeline.engine.publish.posts import parse_moment
     from video_pipeline.engine.story.publish import PublishSpec
 
-    if arguments.platform not in PUBLISHERS.names:
-        raise InputError(f"--platform: got {arguments.platform!r}; allowed: {', '.join(PUBLISHERS.names)}")
+    platform, kind = POST_FORMATS.get(arguments.platform, (arguments.platform, None))
+    if platform not in PUBLISHERS.names:
+        raise InputError(
+            f"--platform: got {platform!r}; allowed: {', '.join((*PUBLISHERS.names, *POST_FORMATS))}"
+        )
+    if kind is not None and arguments.kind not in (None, kind):
+        raise InputError(
+            f"--kind: got {arguments.kind!r}, with --platform {arguments.platform}; leave --kind out"
+        )
     given = {
         key: getattr(arguments, key)
         for key in ("title", "description", "privacy", "made_for_kids", "kind")
         if getattr(arguments, key) is not None
     }
+    if kind is not None:
+        given["kind"] = kind
     if arguments.at is None and arguments.zone is not None:
         raise InputError(f"--zone: got {arguments.zone!r}; it is of no use without --at")
     if arguments.at is not None:
-        given["at"] = parse_moment(arguments.at, arguments.zone)
-    if arguments.platform == "youtube" and "at" in given and given.get("privacy") not in (None, "public"):
+        given["at"] = _moment(arguments)
+    if platform == "youtube" and "at" in given and given.get("privacy") not in (None, "public"):
         raise InputError("--privacy: a video is public from the time --at on; leave one of the two out")
     try:
-        return PublishSpec.model_validate(
-            {"platform": arguments.platform, "account": arguments.account, **given}
-        )
+        return PublishSpec.model_validate({"platform": platform, "account": arguments.account, **given})
     except ValidationError as error:
         raise InputError("\n".join(explain(error, PublishSpec, where="", place=_option_of))) from error
+
+
+def _moment(arguments: argparse.Namespace) -> datetime:
+    """Return the time of --at in UTC; raise InputError that says what is allowed."""
+    from video_pipeline.engine.errors import InputError
+    from video_pipeline.engine.publish.posts import parse_moment
+
+    text: str = arguments.at
+    if not text.startswith("+"):
+        return parse_moment(text, arguments.zone)
+    if arguments.zone is not None:
+        raise InputError(f"--zone: got {arguments.zone!r}; it is of no use with --at {text}, a time from now")
+    try:
+        return parse_moment(time_from_now(text).isoformat(), None)
+    except ValueError as error:
+        raise InputError(f"--at: {error}") from error
 
 
 def _option_of(detail: Mapping[str, Any]) -> str:
@@ -219,7 +249,6 @@ def _option_of(detail: Mapping[str, Any]) -> str:
 def _carry_out(arguments: argparse.Namespace, config: Config, records: Publications) -> list[Publication]:
     from video_pipeline.engine.publish.base import Published
     from video_pipeline.engine.publish.due import carry_on_due, carry_on_unless_held
-    from video_pipeline.engine.publish.posts import parse_moment
     from video_pipeline.engine.publish.specs import publisher
     from video_pipeline.engine.publish.states import PublicationState, parse_state
 
@@ -235,7 +264,7 @@ def _carry_out(arguments: argparse.Namespace, config: Config, records: Publicati
     if arguments.verb == "cancel":
         return [records.cancel(arguments.number)]
     if arguments.verb == "change":
-        moment = parse_moment(arguments.at, arguments.zone)
+        moment = _moment(arguments)
         changed = records.get(arguments.number)
         if not publisher(changed.platform).schedules:
             return [records.change(arguments.number, due_at=moment.timestamp())]

@@ -30,7 +30,7 @@ def _add_validate_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         required=True,
-        help="reels, stories, shorts, youtube or tiktok; may be given again",
+        help="reels (also instagram), stories, shorts, youtube or tiktok; may be given again",
     )
     parser.add_argument(
         "--fit",

@@ -26,7 +26,7 @@ class HttpTarget(Section):
 
     url: Url | None = Field(None, description="URL that gets a POST; or set `url_file`.")
     url_file: LocalPath | None = Field(
-        None, description="File with the URL, if whoever knows the URL may use it.", strict=False
+        None, description="File with the URL, for a URL that is a secret itself.", strict=False
     )
     secret_file: LocalPath | None = Field(
         None,

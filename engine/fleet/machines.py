@@ -127,10 +127,11 @@ def _server_words(client: Any) -> dict[str, Any]:
 
 def machine_lines(machines: Sequence[FleetMachine]) -> list[str]:
     """Return a table of the machines, and what they have together."""
-    rows = [("machine", "address", "state", "slots", "GPUs", "NVENC", "memory", "version", "renders")]
+    rows = [("machine", "id", "address", "state", "slots", "GPUs", "NVENC", "memory", "version", "renders")]
     rows += [
         (
             machine.name,
+            machine.id[:6],
             machine.address,
             "server" if machine.server else machine.status,
             f"{machine.slots_used:g}/{machine.slots:g}",

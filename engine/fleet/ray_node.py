@@ -126,6 +126,10 @@ class RayNode:
     def turn(self) -> None:
         """Look after them once; raise JoinError if they must be started anew."""
         dead = {kind: process.returncode for kind, process in self._node.dead_processes()}
+        if dead.get(RAYLET) == 0 and self._drained:  # Ray ends it when nothing runs there
+            self._channel.send(alive=True)
+            self._channel.send(idle=True)
+            return
         if RAYLET in dead:
             raise JoinError(f"Ray's raylet ended with status {dead[RAYLET]}", for_good=False)
         if GCS in dead:

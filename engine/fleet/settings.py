@@ -80,7 +80,13 @@ def machine_settings(config: Config, state: Path) -> FleetSettings:
     if address is None:
         raise ConfigError("fleet.address: not set; give HOST:PORT of the server: worker --join HOST:PORT")
     host = address.rpartition(":")[0].strip("[]")
-    bind = config.fleet.bind or _address_towards(_address_of_host(host))
+    towards = None if config.fleet.bind else _address_of_host(host)
+    if towards is not None and ipaddress.ip_address(towards).is_loopback:
+        raise ConfigError(
+            f"fleet.address: got {address}; give the server's address in the network of the machines (its fleet.bind), on "
+            "the server's own machine too"
+        )
+    bind = config.fleet.bind or _address_towards(str(towards))
     _check_own(bind)
     return _settings(config, state, address=address, bind=bind)
 
@@ -207,7 +213,8 @@ def _check_own(bind: str) -> None:
         raise ConfigError(f"fleet.bind: got {bind}; allowed: one IP address, that of the fleet's network")
     if address.is_loopback:
         raise ConfigError(
-            f"fleet.bind: got {bind}; Ray needs an address at which other machines reach this one"
+            f"fleet.bind: got {bind}; give an address at which other machines reach this one, as `ip addr` shows it: Ray "
+            "does not work on a loopback address"
         )
     with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET) as probe:
         try:

@@ -163,6 +163,8 @@ class PublisherRecord:
     finds_by_content: bool = False
     is_connected: bool = False
     options: tuple[str, ...] = ()
+    lacks: Callable[[Config, str], str | None] | None = None
+    """What an account lacks although it is set up, None for nothing; no platform is asked."""
 
 
 def account_of(accounts: Mapping[str, AccountSettings], name: str, *, platform: str) -> AccountSettings:

@@ -17,11 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from video_pipeline.engine.common.documents import read_document
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import between
+from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.facts import Fact, Facts
 
 RULES_FOLDER: Final = Path(__file__).resolve().with_name("rules")
 PLATFORM_RULES: Final = ("reels", "shorts", "stories", "tiktok", "youtube")
+RULES_OF: Final = {"instagram": "reels"}
+"""Publishers whose posts have the rules of another name, unless they are of another kind."""
 
 Severity = Literal["error", "warning"]
 
@@ -129,10 +132,11 @@ class Reason:
 @cache
 def platform_table(platform: str) -> PlatformTable:
     """Return a platform's table with the rules that it inherits; raise InputError for an unknown platform."""
+    platform = RULES_OF.get(platform, platform)
     if platform not in PLATFORM_RULES:
-        raise InputError(
-            f"platform: got {platform!r}{closest(platform, PLATFORM_RULES)}; allowed: {', '.join(PLATFORM_RULES)}"
-        )
+        allowed = sorted((*PLATFORM_RULES, *RULES_OF))
+        none = "; it takes any video" if platform in PUBLISHERS.names else closest(platform, allowed)
+        raise InputError(f"platform: got {platform!r}{none}; allowed: {', '.join(allowed)}")
     table = PlatformTable.model_validate(read_document(RULES_FOLDER / f"{platform}.yaml", "yaml"))
     if table.inherits is None:
         return table

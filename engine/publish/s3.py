@@ -273,7 +273,6 @@ def _told() -> Iterator[None]:
 
 
 def _connect_s3(settings: Config, account: str) -> S3Calls:
-    import botocore.session
     from botocore.config import Config as ClientConfig
     from botocore.exceptions import BotoCoreError
 
@@ -293,7 +292,7 @@ def _connect_s3(settings: Config, account: str) -> S3Calls:
         s3={"addressing_style": "path" if keys.endpoint else "auto"},
     )
     try:
-        session = botocore.session.Session(profile=keys.profile)
+        session = _session(keys)
         client = session.create_client(
             "s3",
             region_name=keys.region or session.get_config_variable("region") or "us-east-1",
@@ -305,4 +304,25 @@ def _connect_s3(settings: Config, account: str) -> S3Calls:
     return S3Calls(client, keys)
 
 
-PUBLISHER: Final = PublisherRecord(name="s3", connect=_connect_s3, finds_by_content=True)
+def _session(keys: S3Account) -> Any:
+    import botocore.session
+
+    return botocore.session.Session(profile=keys.profile)
+
+
+def _lacks_keys(settings: Config, account: str) -> str | None:
+    keys = account_of(settings.publishing.accounts.s3, account, platform="s3")
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        if _session(keys).get_credentials() is not None:
+            return None
+    except BotoCoreError as error:
+        return f"no keys: {error}"
+    return (
+        "no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in "
+        f"publishing.accounts.s3.{account}.profile, or give the machine a role"
+    )
+
+
+PUBLISHER: Final = PublisherRecord(name="s3", connect=_connect_s3, finds_by_content=True, lacks=_lacks_keys)

@@ -193,4 +193,29 @@ def test_the_server_uses_both_claims_and_the_secret_of_redis(objects: list[dict[
     }
     assert used == claims
     (redis,) = [each for each in door["containers"][0]["env"] if each["name"] == "REDIS_URL"]
-    assert redis["valueFrom"]["secretKeyRef"] == {"name": "video-pipeline-secrets", "key": "redis-url"}
+    assert redis["valueFrom"]["secretKeyRef"] == {
+        "name": "video-pipeline-secrets",
+        "key": "redis-url",
+        "optional": True,  # without Redis the secret is left out
+    }
+
+
+@needs_kubectl
+def test_the_overlay_of_the_documents_replaces_image_configuration_and_claim(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    first, *_, keda = [block.split("```")[0] for block in text.split("```yaml\n")[1:]]
+    shutil.copytree(K8S, tmp_path / "video-pipeline" / "docker" / "k8s")
+    farm = tmp_path / "farm"
+    farm.mkdir()
+    for name in ("door-node.yaml", "worker-node.yaml"):
+        (farm / name).write_text(
+            (K8S / "base" / name).read_text().replace("s3://video-pipeline/", "s3://own/")
+        )
+    (farm / "kustomization.yaml").write_text(first + keda)
+    found = built(farm)
+    for pod, config in workloads(found):
+        assert pod["containers"][0]["image"] == "registry.example/video-pipeline:cpu"
+        assert config.fleet.store == "s3://own/fleet"
+    claim = one(found, "PersistentVolumeClaim", "video-storage-pvc")
+    assert claim["spec"]["resources"]["requests"]["storage"] == "2Ti"
+    assert one(found, "ScaledObject", "video-pipeline-worker")["metadata"]["namespace"] == "video-pipeline"

@@ -35,7 +35,9 @@ from video_pipeline.engine.jobs.dispatch.remote_slots import (
     keep_log,
     lost_report,
     renders_of,
+    set_machine,
     slot_needs,
+    trouble_of,
 )
 from video_pipeline.engine.jobs.dispatch.shared_segments import SharedSegments, attempt_key
 from video_pipeline.engine.jobs.dispatch.slots import BACKOFF_SECONDS
@@ -92,11 +94,10 @@ class RayDispatcher:
         self._noted_at = clock.monotonic()
         self._wishes = JobWishes(config)
         self._shared = SharedSegments(self.remote_slots, self._send, config.fleet.job_slots)
-        self._numbers = 0
+        self._numbers = self._bridge_failures = 0
         self._bridge: WorkerProcess | None = None
         self._bridge_log = folders.logs / "fleet.log"
         self._bridge_seen = self._cluster_seen = self._bridge_at = clock.monotonic()
-        self._bridge_failures = 0
         self._dying: list[WorkerProcess] = []
         self._open_at = clock.monotonic() + wait
         self._staged = StagedAttempts(folders.staged_attempts, left, opens_at=self._open_at)
@@ -131,7 +132,7 @@ class RayDispatcher:
         if self._bridge_failures:
             lines = tail(self._bridge_log, lines=1)
             return lines[-1] if lines else "the process that talks to Ray ends again and again"
-        return next((slot.trouble for slot in self.remote_slots.values() if slot.trouble), None)
+        return trouble_of(self.remote_slots.values())
 
     @property
     def accepts(self) -> Callable[[Mapping[str, Any]], bool] | None:
@@ -239,7 +240,7 @@ class RayDispatcher:
             self._noted_at = now
             self._note_renders()
         if not self._closed:
-            self._shared.share_out(now, leaving=self._leaves)
+            self._shared.share_out(now)
         for slot in list(self.remote_slots.values()):
             if slot.poll_at is not None and now >= slot.poll_at and slot.phase != "lost":
                 self._poll(slot, now)
@@ -312,13 +313,11 @@ class RayDispatcher:
     def _leave_draining(self) -> None:
         """Give back the idle slots of machines that leave, which wait for that."""
         for slot in self.remote_slots.values():
-            if slot.running is None and self._leaves(slot) and slot.phase != "lost":
+            slot.leaves = self.machines.get(slot.machine_id) == DRAINING
+            if slot.running is None and slot.leaves and slot.phase != "lost":
                 logger.info("the slot on %s is given back: its machine leaves", slot.machine)
                 slot.phase = "lost"
                 self._send(kill=slot.number)
-
-    def _leaves(self, slot: RemoteSlot) -> bool:
-        return self.machines.get(slot.machine_id) == DRAINING
 
     def _create(self, kind: SlotKind) -> None:
         self._numbers += 1
@@ -329,8 +328,7 @@ class RayDispatcher:
 
     def _placed(self, slot: RemoteSlot, machine: dict[str, Any], now: float) -> None:
         """Take a slot that Ray has placed, unless its machine would make other bytes."""
-        slot.machine, slot.machine_id = str(machine["host"])[:100], str(machine["id"])[:100]
-        slot.cores, slot.memory_bytes = int(machine["cores"]), int(machine["memory"])
+        set_machine(slot, machine, self.remote_slots.values(), self.machines)
         slot.version = version_of(machine["identity"])
         slot.lease.renew(0, now=now)
         if other := difference(self._identity, machine["identity"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,6 +15,7 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.offer import NVENC, PLAIN
 from video_pipeline.engine.jobs.dispatch.base import FailedReport, Report, StoppedReport
 from video_pipeline.engine.jobs.dispatch.lease import NodeLease
+from video_pipeline.engine.jobs.machines import as_machine_name, machine_name
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ SLOT_CPUS: Final = 1
 
 KNOWN_WISHES: Final = 10_000
 """Configurations of waiting jobs that are remembered."""
+
+NO_MACHINE: Final = "no machine is in the fleet; start `video-pipeline worker --join` on one"
 
 SlotKind = Literal["nvenc", "cpu"]
 SlotPhase = Literal["placing", "warming", "usable", "refused", "lost"]
@@ -122,13 +125,15 @@ class RemoteSlot:
     memory_bytes: int = 0
     drained: bool = False
     """Whether an operator lets nothing start on its machine."""
+    leaves: bool = False
+    """Whether its machine was asked to stop: what runs may finish."""
     poll_at: float | None = None
     polled_at: float = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether attempts start here, now or soon."""
-        return self.phase in ("usable", "warming") and not self.drained
+        return self.phase in ("usable", "warming") and not self.drained and not self.leaves
 
     @property
     def is_idle(self) -> bool:
@@ -138,7 +143,29 @@ class RemoteSlot:
     @property
     def can_start(self) -> bool:
         """Whether an attempt could start here, perhaps instead of segments of another one."""
-        return self.phase == "usable" and self.running is None and not self.drained
+        return self.is_open and self.phase == "usable" and self.running is None
+
+
+NAME_DIGITS: Final = 6
+"""Digits of a machine's id that are put to its host name if another machine has the same."""
+
+
+def set_machine(
+    slot: RemoteSlot, told: Mapping[str, Any], slots: Iterable[RemoteSlot], alive: Collection[str]
+) -> None:
+    """Take over what the machine of a slot has told of itself, and give it a name that no other machine has.
+
+    `alive` are the ids of the machines of the fleet. A machine keeps its name as long as it has slots.
+    """
+    host, machine_id = as_machine_name(str(told["host"])), str(told["id"])[:100]
+    placed = [each for each in slots if each is not slot and each.machine]
+    own = next((each.machine for each in placed if each.machine_id == machine_id), None)
+    taken = {each.machine for each in placed if each.machine_id in alive} | {machine_name()}
+    slot.machine = own or (
+        f"{host[: 63 - NAME_DIGITS]}-{machine_id[:NAME_DIGITS]}" if host in taken else host
+    )
+    slot.machine_id = machine_id
+    slot.cores, slot.memory_bytes = int(told["cores"]), int(told["memory"])
 
 
 def keep_log(path: Path, text: str) -> None:
@@ -159,6 +186,13 @@ def renders_of(slots: Iterable[RemoteSlot]) -> dict[str, list[str]]:
         elif slot.drawing is not None:
             renders.setdefault(slot.machine_id, []).append(f"{slot.drawing.job_id} (segments)")
     return renders
+
+
+def trouble_of(slots: Collection[RemoteSlot]) -> str | None:
+    """Return why slots of which none is usable render nothing, None if one is being prepared."""
+    if all(slot.leaves or slot.phase in ("placing", "lost") for slot in slots):
+        return NO_MACHINE
+    return next((slot.trouble for slot in slots if slot.trouble), None)
 
 
 def lost_report(slot: RemoteSlot, running: RemoteAttempt, *, is_there: bool) -> Report:

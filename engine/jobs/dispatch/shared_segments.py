@@ -82,10 +82,10 @@ class SharedSegments:
             if slot.drawing is not None and attempt_key(slot.drawing) == key:
                 self.stop(slot)
 
-    def share_out(self, now: float, *, leaving: Callable[[RemoteSlot], bool]) -> None:
-        """Let slots for which no job has come draw; not those whose machine is `leaving`."""
+    def share_out(self, now: float) -> None:
+        """Let slots for which no job has come draw."""
         for slot in self.slots.values():
-            if not slot.is_idle or leaving(slot):
+            if not slot.is_idle:
                 slot.idle_at = now
             elif now - slot.idle_at >= IDLE_SECONDS and (portion := self._take(slot.kind)) is not None:
                 slot.drawing = portion

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from video_pipeline.engine.fleet.machines import DRAINING
 from video_pipeline.engine.jobs.dispatch.ray import RayDispatcher
 from video_pipeline.engine.jobs.dispatch.remote_slots import RemoteSlot
-from video_pipeline.engine.jobs.machines import as_machine_name
 from video_pipeline.engine.jobs.node_messages import MachineView
 
 
 def drain_machines(dispatcher: RayDispatcher, names: Collection[str]) -> None:
     """Let nothing start on the slots of the machines with these names, and let the others work."""
     for slot in dispatcher.remote_slots.values():
-        slot.drained = as_machine_name(slot.machine) in names
+        slot.drained = slot.machine in names
 
 
 def fleet_views(
@@ -27,12 +25,12 @@ def fleet_views(
         if slot.machine and slot.phase != "lost":
             found.setdefault(slot.machine_id, []).append(slot)
     views = []
-    for machine_id, slots in found.items():
-        leaves = dispatcher.machines.get(machine_id) == DRAINING or any(slot.drained for slot in slots)
+    for slots in found.values():
+        leaves = any(slot.leaves or slot.drained for slot in slots)
         usable = [slot for slot in slots if slot.phase == "usable"]
         views.append(
             MachineView(
-                name=as_machine_name(slots[0].machine),
+                name=slots[0].machine,
                 state="draining" if leaves else "ready" if usable else "not ready",
                 reasons=tuple(dict.fromkeys(slot.trouble for slot in slots if slot.trouble)),
                 version=slots[0].version,

@@ -188,7 +188,7 @@ def _log_ready(node: RunningNode, running: FrontProcesses, ready: bool) -> None:
     if ready:
         found = dict(server.endpoints or {})
         own = {"pid": os.getpid(), "server_pid": found.pop("pid", None), "slots": node.slots}
-        http = f", HTTP at {node.config.node.http_bind}" if node.config.node.http_bind else ""
+        http = f", health and metrics at {node.config.node.http_bind}" if node.config.node.http_bind else ""
         keys = "; clients need a key" if found.get("curve") else ""
         logger.info(
             "the node is ready: requests at %s, events at %s%s; %d %s%s; process %d",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from tests.engine.cli.test_validate_command import run
 from tests.engine.publish.test_rules import a_video
+from video_pipeline.engine.publish.records import Publications
 
 
 @pytest.fixture
@@ -77,6 +79,33 @@ def test_a_publication_waits_for_its_time_and_may_be_changed_cancelled_and_resum
     assert publish(place, "list", "--scheduled") == []
 
 
+def test_a_time_may_be_given_from_now_as_to_other_commands(place: Path) -> None:
+    before = datetime.now(UTC)
+    (made,) = publish(place, str(place / "clip.mp4"), "--platform", "folder", "--at", "+2h")
+    due = datetime.fromisoformat(str(made["due_at"]))
+    assert made["state"] == "scheduled"
+    assert timedelta(0) <= due - before - timedelta(hours=2) < timedelta(minutes=5)
+    (changed,) = publish(place, "change", str(made["number"]), "--at", "+1d")
+    assert datetime.fromisoformat(str(changed["due_at"])) - due > timedelta(hours=21)
+
+
+@pytest.mark.parametrize(
+    ("name", "publisher", "kind"),
+    [("reels", "instagram", "reels"), ("stories", "instagram", "stories"), ("shorts", "youtube", None)],
+)
+def test_the_names_of_rules_are_platforms_of_posts_too(
+    place: Path, name: str, publisher: str, kind: str | None
+) -> None:
+    settings = yaml.safe_load((place / "node.yaml").read_text())
+    settings["video_pipeline"]["publishing"]["accounts"][publisher] = {"default": {}}
+    (place / "node.yaml").write_text(yaml.safe_dump(settings))
+    a_video(place / "clip.mp4", size=(360, 640), fps=24, seconds=4)
+    (held,) = publish(place, str(place / "clip.mp4"), "--platform", name, status=1)
+    assert (held["state"], held["platform"]) == ("held", publisher)
+    with closing(Publications(place / "state" / "publications.sqlite3")) as records:
+        assert records.get(held["number"]).post.options.get("kind") == kind
+
+
 def test_a_post_that_was_cancelled_while_it_was_carried_on_is_carried_on_at_once(place: Path) -> None:
     video = str(place / "clip.mp4")
     (waiting,) = publish(place, video, "--platform", "folder", "--account", "away")
@@ -114,7 +143,7 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
     [
         (
             ("CLIP", "--platform", "myspace"),
-            "--platform: got 'myspace'; allowed: folder, instagram, s3, tiktok, webhook, youtube",
+            "--platform: got 'myspace'; allowed: folder, instagram, s3, tiktok, webhook, youtube, reels, stories, shorts",
         ),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (
@@ -122,6 +151,18 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
             "no account of webhook is set up: set publishing.accounts.webhook",
         ),
         (("CLIP", "--platform", "folder", "--at", "soon"), "time: got 'soon'; give one such as"),
+        (("CLIP", "--platform", "folder", "--at", "+2x"), "--at: got '+2x'; allowed: +90s, +30m, +2h, +1d"),
+        (("CLIP", "--platform", "folder", "--at", "+h"), "--at: got '+h'; allowed: +90s"),
+        (("CLIP", "--platform", "folder", "--at", "+nand"), "--at: got '+nand'; allowed: +90s"),
+        (("CLIP", "--platform", "folder", "--at", "+9e99d"), "--at: got '+9e99d'; allowed: +90s"),
+        (
+            ("CLIP", "--platform", "folder", "--at", "+2h", "--zone", "UTC"),
+            "--zone: got 'UTC'; it is of no use with",
+        ),
+        (
+            ("CLIP", "--platform", "reels", "--kind", "stories"),
+            "--kind: got 'stories', with --platform reels; leave --kind out",
+        ),
         (
             ("CLIP", "--platform", "folder", "--account", "a b"),
             "--account: got 'a b'; allowed: text that matches ^[A-Za-z0-9]",

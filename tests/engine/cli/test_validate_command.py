@@ -47,8 +47,9 @@ def test_wrong_usage_is_refused(tmp_path: Path) -> None:
     for arguments, words in (
         (
             ("--platform", "myspace"),
-            "platform: got 'myspace'; allowed: reels, shorts, stories, tiktok, youtube",
+            "platform: got 'myspace'; allowed: instagram, reels, shorts, stories, tiktok, youtube",
         ),
+        (("--platform", "folder"), "platform: got 'folder'; it takes any video; allowed: instagram, reels"),
         (
             ("--platform", "reels", "--platform", "tiktok", "--fit", tmp_path / "f.mp4"),
             "--fit: needs one --platform",

@@ -85,7 +85,7 @@ def test_a_server_is_at_its_own_address_unless_another_is_set(tmp_path: Path) ->
     [
         ({}, "fleet.bind: not set"),
         ({"bind": "0.0.0.0"}, "fleet.bind: got 0.0.0.0; allowed: one IP address"),
-        ({"bind": "127.0.0.1"}, "fleet.bind: got 127.0.0.1; Ray needs an address"),
+        ({"bind": "127.0.0.1"}, "fleet.bind: got 127.0.0.1; give an address at which"),
         ({"bind": "a-name"}, "fleet.bind: got a-name; allowed: an IP address"),
         ({"bind": ADDRESS, "address": f"{ADDRESS}:80"}, "fleet.address: got port 80; allowed: 1024 to 65535"),
         ({"bind": ADDRESS, "tls_cert": "a.pem"}, "fleet.tls_key: not set|fleet.tls_cert: cannot read a.pem"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +85,26 @@ def test_doctor_shows_each_account_and_why_a_node_could_not_deliver(
     shown = run("doctor", "--config", file).stdout
     assert "account       yes folder/default: is set up" in shown
     assert "account       no  youtube/default: account default of youtube: is not connected" in shown
+
+
+def test_doctor_says_that_a_bucket_has_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    config = load_config(
+        {
+            "publishing": {
+                "accounts": {"s3": {"default": {"bucket": "b"}, "away": {"bucket": "b", "profile": "x"}}}
+            }
+        },
+        environ=False,
+    )
+    away, default = account_lines(examine_accounts(config))
+    assert default.startswith("account       no  s3/default: no keys: set AWS_ACCESS_KEY_ID")
+    assert away.startswith("account       no  s3/away: ")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    away, default = account_lines(examine_accounts(config))
+    assert default == "account       yes s3/default: is set up"

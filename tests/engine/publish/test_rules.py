@@ -218,8 +218,17 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes | None, word
 
 
 def test_an_unknown_platform_is_named_with_those_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"got 'reel' \(did you mean 'reels'\?\); allowed: reels, shorts"):
+    with pytest.raises(InputError, match=r"got 'reel' \(did you mean 'reels'\?\); allowed: instagram, reels"):
         platform_table("reel")
+
+
+def test_a_publisher_with_rules_of_another_name_has_these_rules(tmp_path: Path) -> None:
+    assert platform_table("instagram") == platform_table("reels")
+    path = a_video(tmp_path / "clip.mp4", fps=20, size=(640, 640))
+    found = {name: check_video(path, platform=name) for name in ("instagram", "reels")}
+    rules = [each.rule for each in found["reels"]]
+    assert rules
+    assert [each.rule for each in found["instagram"]] == rules
 
 
 def test_the_verdict_counts_errors_and_warnings(tmp_path: Path) -> None:

@@ -55,14 +55,14 @@ export class MachineList {
     const { cache } = machine;
     const rate = cache && cache.segments ? `, ${number((100 * cache.segments_from_cache) / cache.segments)} % of ${number(cache.segments)} segments from it` : "";
     const rows = [
-      ["Slots", el("span", {}, el("meter", { min: 0, max: Math.max(1, machine.slots), value: machine.running, "aria-label": "Slots that render" }),
-        ` ${machine.running} of ${machine.slots} render, ${machine.warm} warm`)],
+      ["Slots", el("span", { class: "measured" }, el("meter", { min: 0, max: Math.max(1, machine.slots), value: machine.running, "aria-label": "Slots that render" }),
+        el("span", {}, `${machine.running} of ${machine.slots} render, ${machine.warm} warm`))],
       ...machine.gpus.map((gpu) => ["GPU", foreign(`${gpu.name}, ${number(gpu.memory_mib)} MiB, driver ${gpu.driver}`)]),
       ["NVENC", machine.nvenc_sessions && `${machine.nvenc_sessions} sessions`],
       ["Cores", `${machine.cores}, ${bytes(machine.memory_bytes)} of memory`],
-      ...machine.disks.map((disk) => [`Disk: ${disk.folder}`, el("span", {}, el("meter", {
+      ...machine.disks.map((disk) => [`Disk: ${disk.folder}`, el("span", { class: "measured" }, el("meter", {
         min: 0, max: Math.max(1, disk.total_bytes), value: disk.total_bytes - disk.free_bytes, high: 0.9 * disk.total_bytes, "aria-label": `Disk of ${disk.folder} in use`,
-      }), ` ${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)} free`)]),
+      }), el("span", {}, `${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)} free`))]),
       ["Cache", cache && `${bytes(cache.bytes)} in ${number(cache.files)} files${rate}`],
       ["Version", foreign(machine.version)],
       ["Started", when(machine.started_at)],

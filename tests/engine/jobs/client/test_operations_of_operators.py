@@ -117,7 +117,9 @@ def test_what_is_not_there_is_said(node: NodeProcess, client: NodeClient) -> Non
         client.publications(state="lost")
     assert command(node, "publications", "--resolve", "7")[0] == 2
     assert command(node, "publications", "--resolve", "7", "--missing")[0] == 1
-    assert command(node, "letters")[:2] == (0, "")
+    assert command(node, "letters")[:2] == (0, "no dead letters\n")
+    assert command(node, "publications", "--state", "unknown")[:2] == (0, "no publications\n")
+    assert command(node, "letters", "--json")[:2] == (0, "")
 
 
 def test_the_asyncio_client_does_the_same(node: NodeProcess) -> None:
