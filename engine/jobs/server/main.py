@@ -35,7 +35,7 @@ import zmq
 
 from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import PipelineError
+from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.jobs.acting import ACTING_FRAMES, ActingCheck
 from video_pipeline.engine.jobs.curve import (
     NODE_CLIENT,
@@ -447,7 +447,7 @@ def main() -> int:
         )
     except PipelineError as error:
         commands.send({"error": str(error)})
-        if error.exit_status == 2:
+        if isinstance(error, InputError):
             return 2  # the node ends with this error
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -173,9 +173,7 @@ def main() -> int:
         asyncio.run(_serve_http(settings))
     except ConfigError as error:
         send({"error": str(error)})
-        if error.exit_status != 2:  # at 2 the node ends with this error
-            print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
+        return 2
     return 0
 
 
