@@ -27,8 +27,9 @@ def export_commit(root: Path, source: Source, target: Path) -> Path:
 
 def build_sdist(tree: Path, source: Source, target: Path) -> Path:
     """Build the source archive of an exported commit; return it."""
+    # -P: a checkout has a folder `build`, which Python would take for the package if that is not installed.
     run(
-        [sys.executable, "-m", "build", "--sdist", "--outdir", target, tree],
+        [sys.executable, "-P", "-m", "build", "--sdist", "--outdir", target, tree],
         what="the source archive",
         environ=_environment(source, tree),
     )
