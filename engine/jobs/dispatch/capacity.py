@@ -61,8 +61,10 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
     """Return the number of slots: processing.max_concurrent_jobs, or what this machine allows."""
     wanted = config.processing.max_concurrent_jobs
     if wanted is not None:
-        cores = machine.cores if machine else cpu_count()
-        return Capacity(wanted, max(1, cores // wanted), "as processing.max_concurrent_jobs says")
+        cores = max(1, (machine.cores if machine else cpu_count()) // wanted)
+        if machine and machine.nvenc:
+            cores = _cores_with_sessions(cores, wanted, nvenc_sessions(machine.nvenc))
+        return Capacity(wanted, cores, "as processing.max_concurrent_jobs says")
     machine = machine or this_machine(config)
     memory_mb = machine.memory_bytes / 1e6
     of_memory = max(1, int((memory_mb - NODE_MEMORY_MB) / config.node.worker_memory_mb))
@@ -79,8 +81,13 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
         slots = min(slots, sessions)
     cores = max(1, machine.cores // slots)
     if sessions is not None:
-        cores = max(1, min(cores, sessions // slots))  # a job opens a session per segment that it encodes
+        cores = _cores_with_sessions(cores, slots, sessions)
     return Capacity(slots, cores, "; ".join(words))
+
+
+def _cores_with_sessions(cores: int, slots: int, sessions: int) -> int:
+    """Return the cores of each slot: a job opens a session per segment that it encodes, and encodes one on each core."""
+    return max(1, min(cores, sessions // slots))
 
 
 def nvenc_sessions(cards: Sequence[tuple[str, int]]) -> int:

@@ -10,6 +10,7 @@ from video_pipeline.engine.cli.doctor import as_text, examine
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.jobs.dispatch import capacity
 from video_pipeline.engine.jobs.dispatch.capacity import (
+    SESSION_MEMORY_MIB,
     Capacity,
     Machine,
     default_slots,
@@ -58,6 +59,13 @@ def test_configured_slots_are_used() -> None:
     found = default_slots(config, machine=Machine(16, GB))
     assert found == Capacity(4, 4, "as processing.max_concurrent_jobs says")
     assert default_slots(config).slots == 4
+
+
+@pytest.mark.parametrize(("slots", "cores"), [(1, 3), (2, 1), (8, 1)])
+def test_configured_slots_have_no_more_cores_than_sessions(slots: int, cores: int) -> None:
+    config = load_config({"processing": {"max_concurrent_jobs": slots}}, environ=False)
+    card = ("NVIDIA Tiny", 3 * SESSION_MEMORY_MIB)
+    assert default_slots(config, machine=Machine(16, GB, (card,))).cores == cores
 
 
 def test_only_drivers_of_geforce_cards_count_sessions() -> None:
