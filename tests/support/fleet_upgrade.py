@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -140,7 +139,6 @@ class UpgradedFleet:
                 self._wait_until_ready(machine)
             for machine in rest:
                 self._wait_until_refused(machine, version=OLD, server=NEW)
-            self._show_machines()
             if first:
                 self._wait_for_jobs(client)
             for machine in rest:
@@ -220,21 +218,6 @@ class UpgradedFleet:
 
         wanted = completed() + 2
         self.made.wait_until(lambda: completed() >= wanted or client.error, "two more jobs")
-
-    def _show_machines(self) -> None:
-        """Print the machines as an operator sees them."""
-        command = (
-            "-m",
-            "video_pipeline",
-            "machines",
-            "--timeout",
-            "100",
-            "--connect",
-            self.made.config.node.bind,
-        )
-        done = self.made.door.run(sys.executable, *command, seconds=START_SECONDS)
-        assert done.returncode == 0, done.stderr
-        print(done.stdout, flush=True)
 
     def _say(self, what: str) -> None:
         print(f"{time.monotonic() - self._began:6.1f} s  {what}", flush=True)
