@@ -106,7 +106,8 @@ def test_doctor_checks_the_settings_and_reaches_targets_only_if_it_is_asked(
 
 
 def test_alerts_without_a_target_are_told_from_no_alerts(tmp_path: Path, shop: Receiver) -> None:
-    path, _ = written(tmp_path, shop)
+    path, config = written(tmp_path, shop)
+    Outbox(outbox_path(config)).close()
     assert run("alerts", "list", "--config", str(path)).stdout == "no alerts\n"
     path.write_text(yaml.safe_dump({"video_pipeline": {"node": {"state_path": str(tmp_path / "state")}}}))
     shown = run("alerts", "list", "--config", str(path)).stdout

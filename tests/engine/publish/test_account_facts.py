@@ -96,7 +96,9 @@ def test_doctor_says_that_a_bucket_has_no_keys(tmp_path: Path, monkeypatch: pyte
     config = load_config(
         {
             "publishing": {
-                "accounts": {"s3": {"default": {"bucket": "b"}, "away": {"bucket": "b", "profile": "x"}}}
+                "accounts": {
+                    "s3": {"default": {"bucket": "videos"}, "away": {"bucket": "videos", "profile": "x"}}
+                }
             }
         },
         environ=False,
