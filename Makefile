@@ -76,6 +76,7 @@ soak: $(VOICES)   ## kill a render node and its parts KILLS times, send it MESSA
 	$(BIN)/python -m tests.soak_fleet --kills $(KILLS)
 	$(BIN)/python -m tests.soak_upgrade
 	KILL_EVERY=1 $(BIN)/python -m pytest -n $(JOBS) -k "killed_before_any_line" tests/engine
+	$(BIN)/python -m pytest -m soak tests
 	$(BIN)/python -m tools.release --rehearse
 
 IMAGE ?= cpu

@@ -10,7 +10,7 @@ from tests.support.fleet_upgrade import fleet_to_upgrade
 from tests.support.jobs import long_story
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_fleet_is_upgraded_without_losing_a_job_and_none_is_made_by_a_machine_of_another_version(
     tmp_path: Path,
 ) -> None:
