@@ -16,7 +16,7 @@ def test_doctor_says_whether_this_machine_can_be_in_a_fleet(tmp_path: Path) -> N
     assert fleet_line(examine_fleet(config)).startswith("fleet         off (Ray ")
     wrong = config.override("fleet", bind="127.0.0.1")
     assert fleet_line(examine_fleet(wrong)).startswith(
-        "fleet         no  fleet.bind: got 127.0.0.1; Ray needs"
+        "fleet         no  fleet.bind: got 127.0.0.1; give an address"
     )
     found = {
         "ray": "2.60.0",

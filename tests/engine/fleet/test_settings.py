@@ -139,3 +139,9 @@ def test_rays_environment_has_the_tokens_place_and_nothing_of_the_callers_ray(
     ]
     assert token.read_text() not in " ".join(environ.values())
     assert os.environ.get("RAY_AUTH_MODE") is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_machine_that_joins_a_loopback_address_is_told_which_one_to_give(token: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match=r"fleet\.address: got .*:6379; give the server's address"):
+        machine_settings(config_of(token, address=f"{host}:6379"), token.parent)
