@@ -195,16 +195,15 @@ def simulate(
     end = hours * 3600
     began = end / 2
 
-    def counted(since: float) -> float:
-        """Return the seconds from then until now that count."""
-        return max(0.0, world.now - max(since, began))
+    def counted(seconds: float) -> float:
+        """Return how many of the seconds that begin now count."""
+        return max(0.0, min(end, world.now + seconds) - max(began, world.now))
 
     def use(station: simpy.Resource, name: str, seconds: float) -> Generator[Any, Any, None]:
         with station.request() as turn:
             yield turn
-            taken = world.now
+            busy[name] += counted(seconds)
             yield world.timeout(seconds)
-            busy[name] += counted(taken)
 
     def slot() -> Generator[Any, Any, None]:
         nonlocal ended
@@ -212,9 +211,9 @@ def simulate(
         while True:
             yield from use(desk, "door", times.door_seconds / 2)
             # The mean of a log-normal distribution is exp(mu + sigma^2 / 2).
-            began_at = world.now
-            yield world.timeout(rng.lognormvariate(math.log(times.job_seconds) - SPREAD**2 / 2, SPREAD))
-            busy["rendering"] += counted(began_at)
+            seconds = rng.lognormvariate(math.log(times.job_seconds) - SPREAD**2 / 2, SPREAD)
+            busy["rendering"] += counted(seconds)
+            yield world.timeout(seconds)
             yield from use(storage, "storage", STREAMS * times.put_bytes / times.storage_put_bytes_a_second)
             yield from use(
                 storage, "storage", STREAMS * times.result_bytes / times.storage_get_bytes_a_second

@@ -279,4 +279,6 @@ class FolderStore:
         return folder
 
     def _error(self, error: OSError) -> StoreError:
+        if isinstance(error, StoreError):
+            return error
         return StoreError(error.errno, f"fleet.store: {self._folder}: {error.strerror or error}")

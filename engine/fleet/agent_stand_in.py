@@ -4,10 +4,9 @@ The raylet ends if an agent does. It is run as a script, without the engine: it 
 """
 
 import os
-import sys
 import time
 
-parent = os.getppid()
-while os.getppid() == parent:
-    time.sleep(2)
-sys.exit(0)
+if __name__ == "__main__":
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(2)

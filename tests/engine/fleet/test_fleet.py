@@ -146,7 +146,7 @@ def test_no_port_of_a_machine_serves_who_has_no_token(
     beyond = [line for line in listening.splitlines() if " 127.0.0.1:" not in line]
     assert len(beyond) == 2
     assert all('"raylet"' in line for line in beyond), listening
-    programs = machine.run("ps", "-e", "-o", "args").stdout
+    programs = machine.run("ps", "-e", "-ww", "-o", "args").stdout
     assert "agent_stand_in.py" in programs
     assert "dashboard/agent.py" not in programs
     assert "runtime_env/agent" not in programs
