@@ -25,6 +25,7 @@ from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
 from video_pipeline.engine.cli.doctor_web import examine_web, web_line
 from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.open_store import open_store, try_store
 from video_pipeline.engine.common.registry import Selection
@@ -221,9 +222,11 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"auto          {family} {choice['name']}: {choice['reason']}")
     slots = found["slots"]
     jobs = "one job" if slots["slots"] == 1 else f"{slots['slots']} jobs"
-    each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"
+    each = count_text(slots["cores"], "core")
+    if slots["sessions"]:
+        each += f" and {count_text(slots['sessions'], 'NVENC session')}"
     lines.append(
-        f"job slots     {slots['slots']}, {each}: a node renders {jobs} at once ({slots['reason']});"
+        f"job slots     {slots['slots']}, {each} each: a node renders {jobs} at once ({slots['reason']});"
     )
     lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
     lines.append(web_line(found["http"]))

@@ -33,13 +33,15 @@ VERSION_LABEL: Final = "video-pipeline/version"
 IDENTITY_LABEL: Final = "video-pipeline/identity"
 CORES_LABEL: Final = "video-pipeline/cores"
 """Cores of each slot."""
+SESSIONS_LABEL: Final = "video-pipeline/sessions"
+"""NVENC sessions of each slot that asks for any."""
 
 IDENTITY_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class MachineOffer:
-    """What one machine offers. `memory_bytes` is for all its slots together, `cores` for each of them."""
+    """What one machine offers. `memory_bytes` and `nvenc` are for all its slots together, `cores` for each of them."""
 
     slots: int
     cores: int
@@ -61,6 +63,7 @@ class MachineOffer:
             VERSION_LABEL: self.version,
             IDENTITY_LABEL: self.identity,
             CORES_LABEL: str(self.cores),
+            SESSIONS_LABEL: str(self.nvenc // max(1, min(self.slots, self.nvenc))),
         }
 
 

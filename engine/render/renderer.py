@@ -348,9 +348,15 @@ def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
 
 def _engines(settings: EncoderSettings) -> int:
     """Return the GPU encoders for this process, which shares them with others as it shares the processors."""
-    if not settings.gpu:
-        return 0
     return -(-SESSIONS.engines(settings.gpu) * cpu_count() // cpu_count(limited=False))
+
+
+def _workers(settings: EncoderSettings) -> int:
+    """Return how many segments are drawn and encoded at once: one a core; on GPUs no more than there are sessions."""
+    if not settings.gpu:
+        return cpu_count()
+    workers = max(cpu_count(), _engines(settings))
+    return workers if SESSIONS.granted is None else min(workers, SESSIONS.granted)
 
 
 def render_segments(
@@ -385,7 +391,7 @@ def render_segments(
     segments = compositor.segments()
     budget = budget or BitBudget.of(segments, settings)
     cores = cpu_count()
-    workers = max(1, min(workers or max(cores, _engines(settings)), len(segments)))
+    workers = max(1, min(workers or _workers(settings), len(segments)))
     renderer = SegmentRenderer(
         compositor,
         settings,

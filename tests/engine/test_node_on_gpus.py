@@ -19,6 +19,7 @@ from tests.support.emulator import EmulatedDriver
 from tests.support.jobs import NodeProcess, job_of, node_process, tiny_story, wait_until
 from video_pipeline import native
 from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.dispatch.capacity import SESSION_MEMORY_MIB
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.messages import JobView
 
@@ -137,3 +138,26 @@ def test_a_card_whose_driver_hangs_while_it_draws_neither_ends_a_job_nor_holds_i
     assert_drawn_and_encoded_by_gpus(video, expected)
     lost = json.loads(video.with_suffix(".manifest.json").read_text())["encoder"]["sessions"]["lost_gpus"]
     assert lost == {"1": "Emulated GPU (GPU 1): the GPU's driver did not return from a call for 2 s"}
+
+
+def test_jobs_side_by_side_never_ask_for_more_sessions_than_the_card_has(
+    driver: EmulatedDriver, tmp_path: Path
+) -> None:
+    sessions = 3  # and as many encoders, each of which a job alone would keep busy
+    environ = driver.environment(sessions=sessions, card_memory=sessions * SESSION_MEMORY_MIB)
+    video = {**VIDEO, "compositor": "native"}
+    with (
+        node_process(
+            tmp_path, environ=environ, video=video, processing={"max_concurrent_jobs": sessions}
+        ) as node,
+        NodeClient(node.config.node.bind, timeout=60) as client,
+    ):
+        stories = [tiny_story(f"story{number}", seconds=6, text=f"{number}") for number in range(sessions)]
+        done = [client.wait(job, timeout=120) for job in submitted(client, *stories)]
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+    assert [view.status for view in done] == ["completed"] * sessions, [view.error_message for view in done]
+    assert all(view.result is not None and view.result["segments"] > 1 for view in done)
+    calls = driver.calls()
+    assert sum(line.startswith("open ") for line in calls) > sessions
+    assert not [line for line in calls if line.startswith("refused")]

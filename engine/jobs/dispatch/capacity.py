@@ -8,7 +8,7 @@ n / (S + P). So there is one slot per core. A single job then takes longer than 
 lower `processing.max_concurrent_jobs`.
 
 Each slot may take `node.worker_memory_mb`, so memory limits the number of slots; with NVENC, so does the number of
-sessions that the GPU's driver allows.
+sessions that the GPU's driver allows. The slots share the sessions evenly, and a job opens no more than its slot's.
 """
 
 from __future__ import annotations
@@ -50,22 +50,21 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Number of slots, cores per slot, and the reason for them."""
+    """Number of slots, cores of each, NVENC sessions of each (None without GPUs that encode), and the reason for them."""
 
     slots: int
     cores: int
     reason: str
+    sessions: int | None = None
 
 
 def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity:
     """Return the number of slots: processing.max_concurrent_jobs, or what this machine allows."""
+    machine = machine or this_machine(config)
     wanted = config.processing.max_concurrent_jobs
     if wanted is not None:
-        cores = max(1, (machine.cores if machine else cpu_count()) // wanted)
-        if machine and machine.nvenc:
-            cores = _cores_with_sessions(cores, wanted, nvenc_sessions(machine.nvenc))
-        return Capacity(wanted, cores, "as processing.max_concurrent_jobs says")
-    machine = machine or this_machine(config)
+        reason = "as processing.max_concurrent_jobs says"
+        return Capacity(wanted, max(1, machine.cores // wanted), reason, _sessions_of_slot(machine, wanted))
     memory_mb = machine.memory_bytes / 1e6
     of_memory = max(1, int((memory_mb - NODE_MEMORY_MB) / config.node.worker_memory_mb))
     words = [
@@ -73,21 +72,20 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
         f"{memory_mb / 1000:.1f} GB of memory allow {of_memory} "
         f"at node.worker_memory_mb {config.node.worker_memory_mb:g}",
     ]
-    slots, sessions = min(machine.cores, of_memory), None
+    slots = min(machine.cores, of_memory)
     if machine.nvenc:
         sessions = nvenc_sessions(machine.nvenc)
         count = f"{len(machine.nvenc)} x " if len(machine.nvenc) > 1 else ""
         words.append(f"the NVENC sessions of {count}{machine.nvenc[0][0]} allow {sessions}")
         slots = min(slots, sessions)
-    cores = max(1, machine.cores // slots)
-    if sessions is not None:
-        cores = _cores_with_sessions(cores, slots, sessions)
-    return Capacity(slots, cores, "; ".join(words))
+    return Capacity(
+        slots, max(1, machine.cores // slots), "; ".join(words), _sessions_of_slot(machine, slots)
+    )
 
 
-def _cores_with_sessions(cores: int, slots: int, sessions: int) -> int:
-    """Return the cores of each slot: a job opens a session per segment that it encodes, and encodes one on each core."""
-    return max(1, min(cores, sessions // slots))
+def _sessions_of_slot(machine: Machine, slots: int) -> int | None:
+    """Return how many NVENC sessions a slot may have open at once; None if the machine has none."""
+    return max(1, nvenc_sessions(machine.nvenc) // slots) if machine.nvenc else None
 
 
 def nvenc_sessions(cards: Sequence[tuple[str, int]]) -> int:

@@ -69,11 +69,15 @@ class LocalDispatcher:
         *,
         slots: int,
         cores: int | None = None,
+        sessions: int | None = None,
         guard: Guard | None = None,
         clock: Clock = SYSTEM_CLOCK,
         spreads: bool = False,
     ) -> None:
-        """Start the workers. With `spreads`, large attempts tell by SpreadReport what others may draw."""
+        """Start the workers, each with so many cores and NVENC sessions (None: no limit).
+
+        With `spreads`, large attempts tell by SpreadReport what others may draw.
+        """
         self._spreads = spreads
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
         self._cores = cores or max(1, cpu_count() // slots)
@@ -81,6 +85,7 @@ class LocalDispatcher:
         self._setup: dict[str, Any] = {
             "config": config.model_dump(mode="json", exclude_unset=True),
             "cores": self._cores,
+            "sessions": sessions,
             "heartbeat": config.node.lease / 3,
         }
         self._disk = DiskUse(config, folders)

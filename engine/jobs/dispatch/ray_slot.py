@@ -31,7 +31,7 @@ from typing import Any, Final, Literal
 
 from video_pipeline.engine.common.object_store import ObjectStore
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.fleet.offer import CORES_LABEL
+from video_pipeline.engine.fleet.offer import CORES_LABEL, SESSIONS_LABEL
 from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
     FinishedReport,
@@ -86,10 +86,11 @@ class _Moved:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """A machine's id in Ray, and the cores of each of its slots."""
+    """A machine's id in Ray, and the cores and NVENC sessions of each of its slots."""
 
     machine_id: str
     cores: int
+    sessions: int = 1
 
 
 class MachineSlot:
@@ -110,7 +111,7 @@ class MachineSlot:
         self._end_told = 0
         self._lease = MachineLease(given["lease"])
         here = here or whereabouts()
-        self._id, self._cores = here.machine_id, here.cores
+        self._id, self._here = here.machine_id, here
         if not given["nvenc"]:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # its sessions belong to the slots that asked for them
         self._versions = shared_versions()
@@ -178,7 +179,7 @@ class MachineSlot:
             config = machine_config(setup["config"])
             folders = Folders.of(config)
             make_slot(folders)
-            SlotLoop(config, folders, cores=self._cores, slot=self).run()
+            SlotLoop(config, folders, here=self._here, slot=self).run()
         except BaseException:
             logger.exception("the slot has failed")
         finally:
@@ -217,7 +218,7 @@ class MachineSlot:
 class SlotLoop:
     """The thread of a slot: commands in, attempts on the local dispatcher, news out."""
 
-    def __init__(self, config: Config, folders: Folders, *, cores: int, slot: MachineSlot) -> None:
+    def __init__(self, config: Config, folders: Folders, *, here: Whereabouts, slot: MachineSlot) -> None:
         self._config, self._folders, self._slot = config, folders, slot
         self._work: _Work | None = None
         self._moved: queue.SimpleQueue[_Moved] = queue.SimpleQueue()
@@ -225,7 +226,13 @@ class SlotLoop:
         self._guard = Guard(folders.state)
         self._guard_at = time.monotonic()
         self._dispatcher = LocalDispatcher(
-            config, folders, slots=1, cores=cores, guard=self._guard, spreads=config.fleet.store is not None
+            config,
+            folders,
+            slots=1,
+            cores=here.cores,
+            sessions=here.sessions,
+            guard=self._guard,
+            spreads=config.fleet.store is not None,
         )
 
     def run(self) -> None:
@@ -385,7 +392,8 @@ def whereabouts() -> Whereabouts:
     labels: dict[str, str] = next(
         (node.get("Labels", {}) for node in known.nodes() if node["NodeID"] == own), {}
     )
-    return Whereabouts(own, max(1, int(labels.get(CORES_LABEL) or 1)))
+    cores, sessions = (max(1, int(labels.get(label) or 1)) for label in (CORES_LABEL, SESSIONS_LABEL))
+    return Whereabouts(own, cores, sessions)
 
 
 def make_slot(folders: Folders) -> None:

@@ -1,6 +1,6 @@
 """The worker process of a slot: receives attempts from the node through a pipe and renders one at a time.
 
-    node → worker    {"setup": {…}}      once: configuration, cores, seconds between heartbeats
+    node → worker    {"setup": {…}}      once: configuration, cores, NVENC sessions, seconds between heartbeats
                      {"attempt": PATH}   render the attempt that this file describes
                      {"stop": FENCE}     stop that attempt; end of file: exit at once
     worker → node    {"ready": true}  {"alive": true}  {"progress": {…}}  {"opening": true|false}
@@ -334,12 +334,14 @@ def _warm_up(setup: dict[str, Any], pipe: NodePipe) -> Config:
         from video_pipeline.engine.machine.cores import limit_cores
         from video_pipeline.engine.render.compositors.choice import choose_compositor
         from video_pipeline.engine.render.encoders.choice import choose_encoding
+        from video_pipeline.engine.render.encoders.sessions import SESSIONS
         from video_pipeline.engine.render.encoders.watched import OPENINGS, limit_calls
     config = load_config(setup["config"], environ=False)
     OPENINGS.listen(lambda opening: pipe.send(opening=opening))
     limit_calls(config.node.lease)
     limit_file_size(config.node.worker_disk_mb)
     limit_cores(setup["cores"])
+    SESSIONS.limit(setup["sessions"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it
         choose_encoding(config.video, session_wait=0)
         choose_compositor(config)

@@ -193,6 +193,7 @@ class RunningNode:
             self.folders,
             slots=capacity.slots,
             cores=capacity.cores,
+            sessions=capacity.sessions,
             guard=self.guard,
             clock=self._clock,
         )

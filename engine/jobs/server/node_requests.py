@@ -101,8 +101,8 @@ class NodeRequests:
     def _shown(self, machine: n.MachineView, user: str) -> n.MachineView:
         now = self._clock.wall()
         state = machine.state
-        if machine.name in self.drained and state == "ready":
-            state = "draining"  # the node has yet to report it
+        if machine.name in self.drained:
+            state = "draining"  # the node has yet to report it; its last report may be a second old
         if now - machine.seen_at.timestamp() > GONE_SECONDS:
             state = "gone"
         if sees_all(self._node, user):

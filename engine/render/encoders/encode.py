@@ -78,6 +78,7 @@ def encode_segment(
     while True:
         check()
         with SESSIONS.session(settings.gpu) as device:
+            check()
             try:
                 data = encode_frames(whole(device.index), settings, threads=threads, gpu=device.index)
             except EncoderError as error:

@@ -80,6 +80,7 @@ class Sessions:
 
     def __init__(self, *, loads: Callable[[], Sequence[GpuLoad]] | None = None) -> None:
         self._gpus: dict[str, _Gpu] = {}
+        self._granted: int | None = None
         self._changed = threading.Condition()
         self._loads = loads or (lambda: gpu_loads(seconds=LOAD_SECONDS))
 
@@ -95,6 +96,19 @@ class Sessions:
         """Return the GPUs of a model that are not lost."""
         with self._changed:
             return [gpu.device for gpu in self._of(model)]
+
+    def limit(self, count: int | None) -> None:
+        """Let this process have at most `count` sessions open, because others share the GPUs; None: any number."""
+        if count is not None and count < 1:
+            raise ValueError(f"sessions: got {count}; allowed: at least 1")
+        with self._changed:
+            self._granted = count
+            self._changed.notify_all()
+
+    @property
+    def granted(self) -> int | None:
+        """How many sessions this process may have open, None if nobody has limited it."""
+        return self._granted
 
     def engines(self, model: str) -> int:
         """Return the number of encoders on the GPUs of a model, each of which needs a session to be busy."""
@@ -126,12 +140,20 @@ class Sessions:
 
     @contextlib.contextmanager
     def session(self, model: str) -> Iterator[CudaDevice]:
-        """Count a session on the least loaded GPU of a model while in the context; raise EncoderError if all are lost."""
+        """Count a session on the least loaded GPU of a model while in the context; raise EncoderError if all are lost.
+
+        It waits for one to end while this process has as many as it may.
+        """
         loads = {load.uuid: load for load in self._loads()} if len(self.usable(model)) > 1 else {}
         with self._changed:
             until = time.monotonic() + LIMIT_SECONDS
-            while (found := self._of(model)) and all(map(_at_limit, found)):
-                if not self._changed.wait(until - time.monotonic()):
+            while found := self._of(model):
+                if self._granted is not None and self._open >= self._granted:
+                    self._changed.wait()
+                    until = time.monotonic() + LIMIT_SECONDS
+                elif not all(map(_at_limit, found)):
+                    break
+                elif not self._changed.wait(until - time.monotonic()):
                     for gpu in found:
                         gpu.most = None
             if not found:
@@ -153,6 +175,10 @@ class Sessions:
             with self._changed:
                 taken.open -= 1
                 self._changed.notify_all()
+
+    @property
+    def _open(self) -> int:
+        return sum(gpu.open for gpu in self._gpus.values())
 
     def _of(self, model: str) -> list[_Gpu]:
         return [gpu for gpu in self._gpus.values() if gpu.device.model == model and not gpu.lost]

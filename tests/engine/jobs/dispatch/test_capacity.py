@@ -33,11 +33,11 @@ DEFAULTS = load_config({}, environ=False)
         (Machine(2, 1 * GB), 1, 2),
         (Machine(2, 512 * 10**6), 1, 2),
         (Machine(16, 10 * GB), 4, 4),
-        (Machine(16, 64 * GB, (("NVIDIA GeForce RTX 4090", 24564),)), 8, 1),
+        (Machine(16, 64 * GB, (("NVIDIA GeForce RTX 4090", 24564),)), 8, 2),
         (Machine(16, 64 * GB, (("NVIDIA L4", 23034),)), 16, 1),
-        (Machine(16, 10 * GB, (("NVIDIA GeForce RTX 4090", 24564),)), 4, 2),
-        (Machine(64, 256 * GB, (("NVIDIA T400", 2048),)), 5, 1),
-        (Machine(64, 256 * GB, (("NVIDIA T400", 2048), ("NVIDIA T400", 2048))), 10, 1),
+        (Machine(16, 10 * GB, (("NVIDIA GeForce RTX 4090", 24564),)), 4, 4),
+        (Machine(64, 256 * GB, (("NVIDIA T400", 2048),)), 5, 12),
+        (Machine(64, 256 * GB, (("NVIDIA T400", 2048), ("NVIDIA T400", 2048))), 10, 6),
     ],
 )
 def test_slots_follow_from_cores_memory_and_nvenc(machine: Machine, slots: int, cores: int) -> None:
@@ -61,11 +61,13 @@ def test_configured_slots_are_used() -> None:
     assert default_slots(config).slots == 4
 
 
-@pytest.mark.parametrize(("slots", "cores"), [(1, 3), (2, 1), (8, 1)])
-def test_configured_slots_have_no_more_cores_than_sessions(slots: int, cores: int) -> None:
+@pytest.mark.parametrize(("slots", "sessions"), [(1, 3), (2, 1), (3, 1), (8, 1)])
+def test_slots_share_cores_and_sessions_evenly(slots: int, sessions: int) -> None:
     config = load_config({"processing": {"max_concurrent_jobs": slots}}, environ=False)
     card = ("NVIDIA Tiny", 3 * SESSION_MEMORY_MIB)
-    assert default_slots(config, machine=Machine(16, GB, (card,))).cores == cores
+    found = default_slots(config, machine=Machine(16, GB, (card,)))
+    assert (found.cores, found.sessions) == (16 // slots, sessions)
+    assert default_slots(DEFAULTS, machine=Machine(16, 64 * GB)).sessions is None
 
 
 def test_only_drivers_of_geforce_cards_count_sessions() -> None:

@@ -42,7 +42,7 @@ class Talk:
 @contextmanager
 def talking(folder: Path, *, cores: int = 1) -> Iterator[Talk]:
     config = node_config(folder)
-    setup = {"config": config.model_dump(mode="json"), "cores": cores, "heartbeat": 0.2}
+    setup = {"config": config.model_dump(mode="json"), "cores": cores, "sessions": None, "heartbeat": 0.2}
     worker = WorkerProcess(setup=setup, state=folder, cores=cores, log=folder / "worker.log")
     try:
         yield Talk(worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -93,6 +94,56 @@ def test_where_the_driver_has_refused_one_the_next_waits_for_a_session_to_end() 
     waiting.join(5)
     assert order == ["first ends", "third"]
     assert not sessions.held(model)
+
+
+def test_a_process_has_no_more_sessions_open_than_it_was_granted_over_all_gpus() -> None:
+    sessions = Sessions(loads=list)
+    sessions.use([gpu(0), gpu(1)])
+    sessions.limit(2)
+    model = gpu(0).model
+    lock, open_now, most = threading.Lock(), 0, 0
+
+    def segment() -> None:
+        nonlocal open_now, most
+        with sessions.session(model):
+            with lock:
+                open_now += 1
+                most = max(most, open_now)
+            time.sleep(0.02)
+            with lock:
+                open_now -= 1
+
+    threads = [threading.Thread(target=segment) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert (most, sessions.granted) == (2, 2)
+    with pytest.raises(ValueError, match="sessions: got 0; allowed: at least 1"):
+        sessions.limit(0)
+
+
+def test_who_waits_for_a_granted_session_is_told_that_the_gpus_are_lost() -> None:
+    sessions = Sessions(loads=list)
+    sessions.use([gpu(0)])
+    sessions.limit(1)
+    failures: list[EncoderError] = []
+
+    def second() -> None:
+        try:
+            sessions.session(gpu(0).model).__enter__()
+        except EncoderError as error:
+            failures.append(error)
+
+    with sessions.session(gpu(0).model):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        sessions.lose(gpu(0), "gone")
+        waiting.join(5)
+    assert "GPU 0: gone" in str(failures[0])
 
 
 def test_the_report_of_a_render_adds_up_over_threads() -> None:
