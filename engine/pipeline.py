@@ -48,6 +48,7 @@ from video_pipeline.engine.outputs.write import (
     check_output_name,
     describe_render,
     thumbnail_of_watched,
+    warnings_of,
     write_beside,
     write_subtitles,
 )
@@ -362,7 +363,7 @@ def _produce(
         outputs,
         info,
         metadata,
-        (*plan.frames.warnings, *rendered.warnings),
+        warnings_of(plan, rendered),
         dict(watch.seconds),
         len(rendered.segments),
         rendered.segments_from_cache,

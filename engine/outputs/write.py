@@ -34,6 +34,7 @@ from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.base import GpuCompositor
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.render.encoders.profile_use import describe_profile
+from video_pipeline.engine.render.quality.rates import capped_warning, is_capped
 from video_pipeline.engine.render.renderer import RenderReport
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
@@ -167,7 +168,10 @@ def describe_render(
         look={"name": look.name, "sha256": look.sha256} if look is not None else None,
         timeline=plan.frames.timeline,
         segments=rendered.segments,
-        rates=[rate.as_dict() for rate in rendered.rates],
+        rates=[
+            rate.as_dict() | {"capped": capped}
+            for rate, capped in zip(rendered.rates, capped_segments(plan, rendered), strict=True)
+        ],
         segments_from_cache=rendered.segments_from_cache,
         segments_from_shared=rendered.segments_from_shared,
         segments_ahead=rendered.segments_ahead,
@@ -200,11 +204,29 @@ def describe_render(
         origins=plan.frames.origins,
         drawn=plan.frames.drawn,
         paid_pictures=plan.frames.paid_pictures,
-        warnings=(*plan.frames.warnings, *rendered.warnings),
+        warnings=warnings_of(plan, rendered),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},
         proxy=plan.frames.config.video.proxy,
     )
+
+
+def capped_segments(plan: VideoPlan, rendered: RenderReport) -> tuple[bool, ...]:
+    """Return of each segment whether it took all the bits that the cap allows; empty if no quality is set."""
+    if not rendered.rates:
+        return ()
+    video = plan.frames.config.video
+    cap = video.rate_control().max_bit_rate
+    sizes = zip(rendered.segments, rendered.sizes_bytes, strict=True)
+    return tuple(is_capped(frames, size, fps=video.fps, cap=cap) for frames, size in sizes)
+
+
+def warnings_of(plan: VideoPlan, rendered: RenderReport) -> tuple[str, ...]:
+    """Return the warnings of a plan and of its render."""
+    rates = plan.frames.config.video.rate_control()
+    capped = capped_segments(plan, rendered)
+    warning = capped_warning(capped, rates.quality or 0.0, rates.max_bit_rate or 0)
+    return (*plan.frames.warnings, *rendered.warnings, *([warning] if warning else []))
 
 
 def _lost_gpus(plan: VideoPlan) -> tuple[str, ...]:

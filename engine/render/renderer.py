@@ -81,6 +81,8 @@ class RenderReport:
     """Where the frames were that GPUs encoded, if the compositor draws on GPUs."""
     rates: tuple[Rate, ...] = ()
     """The crf of each segment if the quality is set."""
+    sizes_bytes: tuple[int, ...] = ()
+    """The size of each segment as encoded."""
     probe_seconds: float = 0.0
     segments_ahead: int = 0
     """Segments that were drawn before the rest of the video was known."""
@@ -409,6 +411,7 @@ def render_segments(
     work = renderer.work
     ahead = set(work.drawn)
     muxing = 0.0
+    sizes: list[int] = []
     with ThreadPoolExecutor(workers, "segment") as pool:
         waiting: deque[tuple[FrameRange, Future[bytes]]] = deque()
         rest = zip_longest(segments, segments[workers:])
@@ -424,6 +427,7 @@ def render_segments(
                     waiting.append((following, pool.submit(renderer.segment, following, later)))
                 started = time.perf_counter()
                 writer.add_segment(data, frames)
+                sizes.append(len(data))
                 muxing += time.perf_counter() - started
             started = time.perf_counter()
             writer.finish()
@@ -446,6 +450,7 @@ def render_segments(
         sessions=work.sessions,
         gpu_frames=renderer.gpu_frames.report,
         rates=tuple(rate for frames in segments if (rate := rates.rate(frames))),
+        sizes_bytes=tuple(sizes),
         probe_seconds=work.probing_seconds,
         segments_ahead=len(work.cached & ahead),
         first_ready=work.first_ready,

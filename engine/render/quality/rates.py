@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 from video_pipeline.engine.render.compositors.base import Compositor
@@ -21,6 +22,12 @@ PROBES: Final = "probes"
 
 PROBE_IDENTITY: Final = {"quality": MODEL_VERSION}
 """What a crf depends on besides its segment's content and settings, for its cache key."""
+
+
+CAPPED_SHARE: Final = 0.95
+"""A segment with this share of the bits that its cap allows has been coded with a higher crf than it was given.
+
+Its buffer lets it have more, and headers take a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,21 @@ def zones_of(rates: SegmentRates, segments: Sequence[FrameRange]) -> str:
     """Return the crf of each segment as x264's parameter `zones`; raise RenderingError, EncoderError."""
     zones = ((frames, rates.rate(frames)) for frames in segments)
     return "/".join(f"{frames.start},{frames.stop - 1},crf={rate.crf:g}" for frames, rate in zones if rate)
+
+
+def is_capped(frames: FrameRange, size_bytes: int, *, fps: Fraction, cap: int | None) -> bool:
+    """Return whether an encoded segment took what a cap in bits per second allows, so that x264 raised its crf."""
+    return cap is not None and size_bytes * 8 * fps >= CAPPED_SHARE * cap * len(frames)
+
+
+def capped_warning(capped: Sequence[bool], quality: float, cap: int) -> str:
+    """Return the warning that segments are below the quality because of the cap; empty if none is."""
+    if not any(capped):
+        return ""
+    return (
+        f"video.quality: {sum(capped)} of {len(capped)} segments may be below {quality:g}, since they take all of the "
+        f"{cap / 1e6:.1f} Mbit/s that video.max_bitrate allows"
+    )
 
 
 def with_crf(settings: EncoderSettings, crf: float) -> EncoderSettings:

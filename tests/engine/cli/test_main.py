@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.command import COMMAND, SMALL, run, scene, write
 from tests.support.jobs import RESULT_FIELDS
@@ -252,3 +254,22 @@ def test_a_quality_overrides_the_files_crf_and_each_segment_gets_its_own(story: 
     rates = json.loads(plan.stdout)["rates"]
     written = [{key: each[key] for key in ("crf", "predicted_vmaf")} for each in manifest["segments"]]
     assert rates == written
+
+
+@pytest.mark.parametrize("max_bitrate", ["100k", "50M"])
+def test_segments_that_the_bit_rate_keeps_below_the_quality_are_told(
+    max_bitrate: str, tmp_path: Path
+) -> None:
+    seed = 3
+    noise = np.random.default_rng(seed).integers(0, 256, (640, 360, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    story = write(tmp_path, scene(image="noise.png", motion="zoom_in", duration=2))
+    config = write(tmp_path, {"video": {"max_bitrate": max_bitrate, "quality": 97}}, "c.yaml")
+    done = run("render", story, "-o", tmp_path / "v.mp4", "--config", config, *SMALL)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "v.manifest.json").read_text(encoding="utf-8"))
+    capped = [segment["capped"] for segment in manifest["segments"]]
+    told = f"video.quality: {len(capped)} of {len(capped)} segments may be below 97"
+    assert capped == [max_bitrate == "100k"] * len(capped)
+    assert (told in done.stderr) == (max_bitrate == "100k")
+    assert any(told in warning for warning in manifest["warnings"]) == (max_bitrate == "100k")
