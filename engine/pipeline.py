@@ -44,11 +44,11 @@ from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_rea
 from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.video_info import VideoInfo
 from video_pipeline.engine.outputs.write import (
+    capped_warning,
     check_output,
     check_output_name,
     describe_render,
     thumbnail_of_watched,
-    warnings_of,
     write_beside,
     write_subtitles,
 )
@@ -348,13 +348,16 @@ def _produce(
                 watched.close()
         if rendered.first_ready is not None:
             watch.seconds[FIRST_SEGMENT] = rendered.first_ready - watch.began
-        plan.frames.config.error_policy.check(rendered.warnings)
+        if told := capped_warning(plan, rendered):
+            logger.warning(told)
+        warnings = (*rendered.warnings, *([told] if told else []))
+        plan.frames.config.error_policy.check(warnings)
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))
             subtitles.result()
             info, metadata = write_beside(plan, outputs, files, has_thumbnail=thumbnail.result())
         manifest = describe_render(
-            plan, outputs, files, sound=mixing.result(), rendered=rendered, watch=watch
+            plan, outputs, files, sound=mixing.result(), rendered=rendered, warnings=warnings, watch=watch
         )
         write_json(files.stage(outputs.manifest), manifest)
         files.commit()
@@ -363,7 +366,7 @@ def _produce(
         outputs,
         info,
         metadata,
-        warnings_of(plan, rendered),
+        (*plan.frames.warnings, *warnings),
         dict(watch.seconds),
         len(rendered.segments),
         rendered.segments_from_cache,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.base import GpuCompositor
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.render.encoders.profile_use import describe_profile
-from video_pipeline.engine.render.quality.rates import capped_warning, is_capped
+from video_pipeline.engine.render.quality.rates import is_capped
 from video_pipeline.engine.render.renderer import RenderReport
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
@@ -148,9 +149,10 @@ def describe_render(
     *,
     sound: AudioReport,
     rendered: RenderReport,
+    warnings: Sequence[str],
     watch: Stopwatch,
 ) -> dict[str, Any]:
-    """Return the manifest of a video whose files are staged."""
+    """Return the manifest of a video whose files are staged; `warnings` are those of its render."""
     encoder = plan.encoding.chosen_encoder
     names = {caption.font for caption in plan.frames.timeline.captions}
     look = chosen_look(plan.frames.config.look)
@@ -204,7 +206,7 @@ def describe_render(
         origins=plan.frames.origins,
         drawn=plan.frames.drawn,
         paid_pictures=plan.frames.paid_pictures,
-        warnings=warnings_of(plan, rendered),
+        warnings=(*plan.frames.warnings, *warnings),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},
         proxy=plan.frames.config.video.proxy,
@@ -221,12 +223,16 @@ def capped_segments(plan: VideoPlan, rendered: RenderReport) -> tuple[bool, ...]
     return tuple(is_capped(frames, size, fps=video.fps, cap=cap) for frames, size in sizes)
 
 
-def warnings_of(plan: VideoPlan, rendered: RenderReport) -> tuple[str, ...]:
-    """Return the warnings of a plan and of its render."""
-    rates = plan.frames.config.video.rate_control()
+def capped_warning(plan: VideoPlan, rendered: RenderReport) -> str:
+    """Return the warning that segments may be below the quality because of the cap; empty if none is capped."""
     capped = capped_segments(plan, rendered)
-    warning = capped_warning(capped, rates.quality or 0.0, rates.max_bit_rate or 0)
-    return (*plan.frames.warnings, *rendered.warnings, *([warning] if warning else []))
+    rates = plan.frames.config.video.rate_control()
+    if not any(capped) or rates.max_bit_rate is None:
+        return ""
+    return (
+        f"video.quality: {sum(capped)} of {len(capped)} segments may be below {rates.quality:g}, since they take all of "
+        f"the {rates.max_bit_rate / 1e6:.1f} Mbit/s that video.max_bitrate allows"
+    )
 
 
 def _lost_gpus(plan: VideoPlan) -> tuple[str, ...]:

@@ -110,16 +110,6 @@ def is_capped(frames: FrameRange, size_bytes: int, *, fps: Fraction, cap: int | 
     return cap is not None and size_bytes * 8 * fps >= CAPPED_SHARE * cap * len(frames)
 
 
-def capped_warning(capped: Sequence[bool], quality: float, cap: int) -> str:
-    """Return the warning that segments are below the quality because of the cap; empty if none is."""
-    if not any(capped):
-        return ""
-    return (
-        f"video.quality: {sum(capped)} of {len(capped)} segments may be below {quality:g}, since they take all of the "
-        f"{cap / 1e6:.1f} Mbit/s that video.max_bitrate allows"
-    )
-
-
 def with_crf(settings: EncoderSettings, crf: float) -> EncoderSettings:
     """Return settings with a crf in place of the quality."""
     return replace(settings, quality=None, options={**settings.options, "crf": f"{crf:g}"})
