@@ -69,6 +69,7 @@ def examine(config: Config) -> dict[str, Any]:
     cards, why_none = examine_gpus(config)
     remote = examine_speech(config)
     problems += delivery_problems(config)
+    problems += config.node.missing_asset_roots()
     auto, faults = _auto(config)
     problems += faults
     try:

@@ -171,6 +171,14 @@ class Node(Section):
     )
     keep_days: float = Field(30, gt=0, description="Days that ended jobs stay in the ledger.")
 
+    def missing_asset_roots(self) -> list[str]:
+        """Return a line for each folder of `asset_roots` that is not there; it may be mounted later."""
+        return [
+            f"node.asset_roots: {root} is not a folder; jobs that name a file in it are refused until it is"
+            for root in self.asset_roots
+            if not root.is_dir()
+        ]
+
 
 class Video(EncoderKeys):
     """Picture format and encoder."""

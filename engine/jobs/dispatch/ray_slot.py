@@ -56,6 +56,9 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 60.0
 """An idle slot that the node has not polled for so long after its lease ends itself."""
 
+FAILED_SECONDS: Final = 15.0
+"""How long a slot that cannot begin stays and says why, before Ray may place another one."""
+
 TURN_SECONDS: Final = 0.05
 GUARD_SECONDS: Final = 0.5
 LOG_BYTES: Final = 1 << 18
@@ -176,10 +179,17 @@ class MachineSlot:
     def _work(self, setup: Mapping[str, Any]) -> None:
         """Run the slot until this process ends; end the process if that fails."""
         try:
-            config = machine_config(setup["config"])
-            folders = Folders.of(config)
-            make_slot(folders)
-            SlotLoop(config, folders, here=self._here, slot=self).run()
+            try:
+                config = machine_config(setup["config"])
+                folders = Folders.of(config)
+                make_slot(folders)
+                loop = SlotLoop(config, folders, here=self._here, slot=self)
+            except Exception as error:
+                failure = classify(error)
+                self.tell(trouble=f"the slot cannot begin: {failure.error_type}: {failure.message}")
+                time.sleep(FAILED_SECONDS)
+                raise
+            loop.run()
         except BaseException:
             logger.exception("the slot has failed")
         finally:

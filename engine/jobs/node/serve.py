@@ -41,6 +41,8 @@ def serve(config: Config, *, as_json: bool = False, fleet: bool = False) -> int:
         if importlib.util.find_spec(module) is None:
             raise UnavailableError(f"serve: {module} is not installed; it comes with {the_extra('farm')}")
     set_up_logging(config.error_handling.log_level, as_json=as_json)
+    for missing in config.node.missing_asset_roots():
+        logger.warning("%s", missing)
     signals = StopSignals()
     try:
         with (

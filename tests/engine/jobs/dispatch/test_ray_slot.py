@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.support.jobs import ROOT, long_story, node_settings, tiny_story, wait
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
+from video_pipeline.engine.jobs.dispatch.ray_slot import FAILED_SECONDS
 from video_pipeline.engine.jobs.dispatch.transfer import fetch_staged
 from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process
 
@@ -90,9 +92,16 @@ class Slot:
 
 @contextmanager
 def slot_process(
-    folder: Path, *, versions: Mapping[str, Any] | None = None, **sections: Mapping[str, Any]
+    folder: Path,
+    *,
+    versions: Mapping[str, Any] | None = None,
+    begins: bool = True,
+    **sections: Mapping[str, Any],
 ) -> Iterator[Slot]:
-    """Run a slot for a node that has these versions, and these sections in its configuration."""
+    """Run a slot for a node that has these versions, and these sections in its configuration.
+
+    It is ready then, unless it has another version or does not begin at all.
+    """
     for name in ("store", "machine"):
         (folder / name).mkdir(exist_ok=True)
     settings = node_settings(folder / "node", fleet={"store": str(folder / "store")}, **sections)
@@ -112,7 +121,7 @@ def slot_process(
         )
     try:
         slot = Slot(folder, process)
-        if versions is None:
+        if versions is None and begins:
             slot.poll_until(lambda news: news["ready"])
         yield slot
     finally:
@@ -140,6 +149,18 @@ def test_a_slot_of_another_version_reads_nothing_of_the_node_and_says_which_vers
             assert slot.poll()["ready"] is False
         assert not slot.workers()
         assert slot.call("describe")["identity"] == told, "it is still there"
+
+
+def test_a_slot_that_cannot_begin_says_why_and_stays_for_a_while(tmp_path: Path) -> None:
+    (tmp_path / "machine").mkdir()
+    (tmp_path / "machine" / "slots").write_text("a file where the folder of slots belongs")
+    began = time.monotonic()
+    with slot_process(tmp_path, begins=False) as slot:
+        news = slot.poll_until(lambda news: news["trouble"])
+        assert re.match(r"the slot cannot begin: \w+: .*/machine/slots'", news["trouble"])
+        assert not news["ready"]
+        wait_until(lambda: read_process(slot.pid) is None, seconds=2 * FAILED_SECONDS, what="its end")
+    assert time.monotonic() - began > FAILED_SECONDS
 
 
 def test_an_attempt_ends_with_its_result_its_log_and_files_in_the_storage(slot: Slot, tmp_path: Path) -> None:

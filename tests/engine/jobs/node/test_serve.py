@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import (
@@ -21,6 +22,8 @@ from tests.support.jobs import (
     tiny_story,
     wait_until,
 )
+from video_pipeline.engine.cli.doctor import examine
+from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
@@ -161,3 +164,22 @@ def test_a_ready_node_names_its_addresses_and_its_own_process(tmp_path: Path, se
         assert f"requests at {node.config.node.bind}, events at " in line
         assert line.endswith(f"; process {node.process.pid}")
         assert "{" not in line
+
+
+def test_a_folder_of_assets_that_is_not_there_is_told_and_used_once_it_is(
+    tmp_path: Path, session_cache: Path
+) -> None:
+    folder = tmp_path / "mounted later"
+    told = f"node.asset_roots: {folder} is not a folder; jobs that name a file in it are refused until it is"
+    with (
+        node_process(tmp_path, cache=session_cache, node={"asset_roots": [str(folder)]}) as node,
+        NodeClient(node.config.node.bind, timeout=60) as client,
+    ):
+        assert told in node.log.read_text()
+        assert told in examine(node.config)["problems"]
+        folder.mkdir()
+        Image.new("RGB", (64, 64), "teal").save(folder / "one.png")
+        scene = {"scene_id": "one", "narration": "", "duration": 0.5, "image": str(folder / "one.png")}
+        job_id = client.submit({**tiny_story(), "scenes": [scene]}).job_id
+        assert client.wait(job_id, 60).status == "completed"
+        assert told not in examine(node.config)["problems"]
