@@ -175,6 +175,7 @@ def test_a_folder_of_assets_that_is_not_there_is_told_and_used_once_it_is(
         node_process(tmp_path, cache=session_cache, node={"asset_roots": [str(folder)]}) as node,
         NodeClient(node.config.node.bind, timeout=60) as client,
     ):
+        node.wait_until_ready()
         assert told in node.log.read_text()
         assert told in examine(node.config)["problems"]
         folder.mkdir()
