@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -268,6 +269,25 @@ def test_a_bucket_that_refuses_or_is_down_is_told_without_keys(
     for error in (gone.value, refused.value):
         for secret in (SECRET_KEY, "another-secret", "Signature=", "\n"):
             assert secret not in str(error)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["closed", "readable"])
+def test_a_machine_that_may_not_write_to_the_folder_is_told_so(mode: int) -> None:
+    with TemporaryDirectory() as made:
+        folder = Path(made, "shared")
+        folder.mkdir()
+        other = os.geteuid() == 0  # who may do anything has to be somebody else for a moment
+        Path(made).chmod(0o755)
+        folder.chmod(mode if other else mode & 0o555)
+        if other:
+            os.seteuid(65534)
+        try:
+            told = try_store(open_store(str(folder)))
+        finally:
+            if other:
+                os.seteuid(0)
+            folder.chmod(0o755)
+        assert told == f"fleet.store: {folder}: Permission denied"
 
 
 def test_a_bucket_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
