@@ -39,6 +39,12 @@ PASSING: Final = frozenset(
 """Errors of the system that time may mend: full and absent disks, networks that are not up. Negative ones are the resolver's."""
 
 
+def error_number(error: BaseException) -> int | None:
+    """Return the system's number of what caused an error; None if it was not the system."""
+    number = getattr(error.__cause__, "errno", None)
+    return number if isinstance(number, int) else None
+
+
 class PipelineError(Exception):
     """Base of every error that the engine raises on purpose."""
 
@@ -58,8 +64,8 @@ class InputError(PipelineError):
     @property
     def exit_status(self) -> int:
         """1 if its cause may pass by itself, else 2."""
-        number = getattr(self.__cause__, "errno", None)
-        return 1 if isinstance(number, int) and (number < 0 or number in PASSING) else 2
+        number = error_number(self)
+        return 1 if number is not None and (number < 0 or number in PASSING) else 2
 
 
 class StoryError(InputError):

@@ -50,6 +50,7 @@ class NodeProcess:
         self._failures = 0
         self._was_ready = self._killed = False
         self._error: str | None = None
+        self._cause: OSError | None = None
         self._start_at = self._turned = self.started = 0.0
         self.restarts = 0
 
@@ -116,7 +117,9 @@ class NodeProcess:
                 continue
             if isinstance(message, dict):
                 self._was_ready = self._was_ready or "ready" in message
-                self._error = str(message["error"]) if "error" in message else self._error
+                if "error" in message:
+                    self._error, number = str(message["error"]), message.get("errno")
+                    self._cause = OSError(number, os.strerror(number)) if isinstance(number, int) else None
                 found.append(message)
         return found
 
@@ -151,7 +154,7 @@ class NodeProcess:
         status, lived = self._process.wait(), self._clock.monotonic() - self.started
         self._release()
         if status == BROKEN_STATUS and not self._was_ready:
-            raise ConfigError(self._error or f"{self._what} could not start")
+            raise ConfigError(self._error or f"{self._what} could not start") from self._cause
         self._failures = 0 if lived >= STEADY_SECONDS else self._failures + 1
         wait = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
         self._start_at = self._clock.monotonic() + wait

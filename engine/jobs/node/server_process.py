@@ -10,7 +10,7 @@
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
                      {"drained": NAME, "on": true}   an operator drains a machine; false: it works again
-                     {"error": TEXT}     why it cannot start, then exit status 2
+                     {"error": TEXT, "errno": N}   why it cannot start, then exit status 2
 
 Once a second the node pings the server through its socket; the process that writes the ledger answers each ping too.
 If there is no answer, the node kills and restarts the server together with that process.

@@ -4,7 +4,7 @@
                            {"server": {…}}     the endpoints of the node's server; null while it is not running
     HTTP process → node    {"ready": {…}}      its URL
                            {"counters": {…}}   every second, for the metrics
-                           {"error": TEXT}     why it cannot start, then exit status 2
+                           {"error": TEXT, "errno": N}   why it cannot start, then exit status 2
 
 No job depends on this process: if it ends, other clients notice nothing.
 """

@@ -9,7 +9,7 @@
              {"drained": [NAME, …]}        the machines that operators have drained
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
-             {"error": TEXT}               the server cannot start; exit status 2
+             {"error": TEXT, "errno": N}   the server cannot start (N: of the system, or null); exit status 2
              {"counters": {NAME: N}}       every second, counted from the start
              {"drained": NAME, "on": true} an operator drains a machine; false: it works again
 
@@ -35,7 +35,7 @@ import zmq
 
 from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import InputError, PipelineError
+from video_pipeline.engine.errors import InputError, PipelineError, error_number
 from video_pipeline.engine.jobs.acting import ACTING_FRAMES, ActingCheck
 from video_pipeline.engine.jobs.curve import (
     NODE_CLIENT,
@@ -446,7 +446,7 @@ def main() -> int:
             **{name: setup.get(name) for name in ("node_key", "web_key", "web_secret")},
         )
     except PipelineError as error:
-        commands.send({"error": str(error)})
+        commands.send({"error": str(error), "errno": error_number(error)})
         if isinstance(error, InputError):
             return 2  # the node ends with this error
         print(f"error: {error}", file=sys.stderr)

@@ -6,7 +6,7 @@ stdin    {"setup": {…}}          first: WebSettings
          {"server": {…}}         the server's endpoints, whenever it has started; null: it has ended
          end of file             stop
 stdout   {"ready": {"url": URL, "pid": 1}}
-         {"error": TEXT}         it cannot start; exit status 2
+         {"error": TEXT, "errno": N}   it cannot start (N: of the system, or null); exit status 2
          {"counters": {NAME: N}} every second, counted from the start
 """
 
@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 from video_pipeline.engine.common.process import load_nothing_idle, return_freed_memory
-from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.errors import ConfigError, error_number
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.jobs.web.application import Application
@@ -172,7 +172,7 @@ def main() -> int:
     try:
         asyncio.run(_serve_http(settings))
     except ConfigError as error:
-        send({"error": str(error)})
+        send({"error": str(error), "errno": error_number(error)})
         return 2
     return 0
 

@@ -184,3 +184,21 @@ def test_a_folder_of_assets_that_is_not_there_is_told_and_used_once_it_is(
         job_id = client.submit({**tiny_story(), "scenes": [scene]}).job_id
         assert client.wait(job_id, 60).status == "completed"
         assert told not in examine(node.config)["problems"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "words", "status"),
+    [
+        ({"node": {"bind": "tcp://192.0.2.1:5570", "curve": "off"}}, "is not an address of this machine", 1),
+        ({"node": {"bind": "tcp://no-such-host.invalid:5570", "curve": "off"}}, "cannot resolve", 1),
+        ({"web": {"enabled": True, "host": "192.0.2.1"}}, "cannot listen on 192.0.2.1", 1),
+        ({"node": {"http_bind": "192.0.2.1:9000"}}, "cannot listen on 192.0.2.1:9000", 1),
+        ({"node": {"bind": "tcp://127.0.0.1:65535", "curve": "off"}}, "no next port", 2),
+    ],
+)
+def test_an_address_that_may_come_up_ends_with_1_after_which_systemd_starts_it_again(
+    tmp_path: Path, sections: dict[str, dict[str, object]], words: str, status: int
+) -> None:
+    with node_process(tmp_path, **sections) as node:
+        assert node.wait() == status
+        assert words in node.log.read_text()
