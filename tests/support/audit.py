@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import av
@@ -29,18 +29,20 @@ def assert_sound(
     folders: Folders,
     acknowledged: Iterable[str],
     *,
-    running: Collection[int] = (),
+    running: Collection[int] | Callable[[], Collection[int]] = (),
     damaged: Collection[str] = (),
     settle: float = SETTLE_SECONDS,
 ) -> None:
     """Assert that the invariant holds, waiting a moment if needed: a killed process takes some time to disappear.
 
-    `running` are processes of the node that may be alive: none if it has ended. `damaged` are jobs whose row a test
+    `running` are processes of the node that may be alive, or a function that says which are now: none if it has ended. `damaged` are jobs whose row a test
     overwrote: they must have ended, in any state.
     """
     acknowledged = list(acknowledged)
     deadline = time.monotonic() + settle
-    while faults := audit(folders, acknowledged, running=running, damaged=damaged):
+    while faults := audit(
+        folders, acknowledged, running=running() if callable(running) else running, damaged=damaged
+    ):
         if time.monotonic() > deadline:
             raise AssertionError("\n".join(["the node's invariant is broken:", *faults]))
         time.sleep(POLL_SECONDS)

@@ -153,7 +153,7 @@ def test_a_cancelled_job_frees_its_slot(two: TestFleet) -> None:
 
 
 def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: TestFleet) -> None:
-    job_id = two.submit(long_story("cut"))
+    job_id = two.submit(long_story("cut", seconds=120))
     machine = two.machine_of(job_id)
     before = two.ready_slots()
     machine.cut()
@@ -174,7 +174,7 @@ def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: 
 
 
 def test_what_a_stopped_machine_finishes_after_its_lease_is_refused(two: TestFleet) -> None:
-    job_id = two.submit(long_story("frozen"))
+    job_id = two.submit(long_story("frozen", seconds=120))
     machine = two.machine_of(job_id)
     before = two.ready_slots()
     machine.freeze()
@@ -189,7 +189,7 @@ def test_what_a_stopped_machine_finishes_after_its_lease_is_refused(two: TestFle
 
 
 def test_a_machine_that_loses_its_power_costs_a_lease_and_no_attempt(two: TestFleet) -> None:
-    job_id = two.submit(long_story("killed"))
+    job_id = two.submit(long_story("killed", seconds=120))
     machine = two.machine_of(job_id)
     before = two.ready_slots()
     machine.kill()
@@ -202,7 +202,7 @@ def test_a_machine_that_loses_its_power_costs_a_lease_and_no_attempt(two: TestFl
 
 
 def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
-    job_id = two.submit(long_story("leaving"))
+    job_id = two.submit(long_story("leaving", seconds=80))
     machine = two.machine_of(job_id)
     before = two.ready_slots()
     program = two.programs[machine.name]
@@ -216,7 +216,7 @@ def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
 
 
 def test_a_killed_server_loses_no_acknowledged_job(two: TestFleet) -> None:
-    jobs = [two.submit(long_story(f"server-{number}")) for number in range(2)]
+    jobs = [two.submit(long_story(f"server-{number}", seconds=80)) for number in range(2)]
     jobs += [two.submit(tiny_story(f"small-{number}")) for number in range(3)]
     two.machine_of(jobs[0])
     two.kill_server()

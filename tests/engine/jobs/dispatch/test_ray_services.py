@@ -86,7 +86,7 @@ def forget_caches(made: TestFleet) -> None:
 def test_jobs_wait_for_a_storage_that_is_away_say_so_in_one_line_and_complete(
     made: TestFleet, bucket: BucketStorage
 ) -> None:
-    running = made.submit(long_story("under-way"))
+    running = made.submit(long_story("under-way", seconds=120))
     made.machine_of(running)
     with bucket.away():
         job_id = made.submit(picture_story(made, "away"))
@@ -105,7 +105,7 @@ def test_jobs_wait_for_a_storage_that_is_away_say_so_in_one_line_and_complete(
 def test_a_storage_that_does_not_answer_for_a_while_costs_time_alone(
     made: TestFleet, bucket: BucketStorage, seconds: float
 ) -> None:
-    running = made.submit(long_story(f"slow-{seconds:g}"))
+    running = made.submit(long_story(f"slow-{seconds:g}", seconds=120))
     made.machine_of(running)
     with bucket.stopped():
         job_id = made.submit(picture_story(made, f"stopped-{seconds:g}"))
@@ -170,7 +170,7 @@ def test_a_killed_redis_loses_no_acknowledged_job(
     made.audit()
 
 
-@pytest.mark.parametrize("seconds", [3, MORE_THAN_A_LEASE])
+@pytest.mark.parametrize("seconds", [pytest.param(3, marks=pytest.mark.soak), MORE_THAN_A_LEASE])
 def test_a_server_that_is_killed_with_its_redis_waits_for_it_and_loses_no_acknowledged_job(
     made: TestFleet, redis: RedisServer, seconds: float
 ) -> None:

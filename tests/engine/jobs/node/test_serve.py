@@ -40,7 +40,7 @@ def test_a_node_killed_in_the_middle_of_a_render_finishes_the_job_when_it_is_sta
     tmp_path: Path, session_cache: Path
 ) -> None:
     with node_process(tmp_path, cache=session_cache) as node, node.ledger() as ledger:
-        job_id = submit(ledger, long_story(seconds=60), config={"video": {"compositor": "ffmpeg"}})
+        job_id = submit(ledger, long_story(seconds=25), config={"video": {"compositor": "ffmpeg"}})
         wait_until(lambda: is_rendering(ledger, job_id), what="frames")
         node.kill()
         gone = wait_until(lambda: not processes_of(folders_of(node).state), what="no process left")
@@ -127,7 +127,7 @@ def test_a_worker_outlives_neither_the_node_nor_a_guard_that_was_killed_with_it(
     tmp_path: Path, session_cache: Path
 ) -> None:
     with node_process(tmp_path, cache=session_cache) as node, node.ledger() as ledger:
-        job_id = submit(ledger, long_story(seconds=60), config={"video": {"compositor": "ffmpeg"}})
+        job_id = submit(ledger, long_story(seconds=25), config={"video": {"compositor": "ffmpeg"}})
         wait_until(lambda: is_rendering(ledger, job_id), what="frames")
         state = folders_of(node).state
         guards = [

@@ -105,7 +105,7 @@ def test_requests_from_before_a_stop_are_answered_before_it_ends(server: Running
 def test_more_than_may_wait_is_refused_and_the_rest_is_written(server: RunningServer) -> None:
     scenes = [{"scene_id": f"s{number}", "text": "word " * 800, "duration": 5} for number in range(180)]
     large = {"title": "T", "scenes": scenes}
-    with Speaker(server.requests, timeout=30) as speaker:
+    with Speaker(server.requests, timeout=60) as speaker:
         before = server.memory
         pid = writer_of(server)
         os.kill(pid, signal.SIGSTOP)
