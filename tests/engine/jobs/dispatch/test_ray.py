@@ -153,7 +153,7 @@ def test_a_cancelled_job_frees_its_slot(two: TestFleet) -> None:
 
 
 def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: TestFleet) -> None:
-    job_id = two.submit(long_story("cut", seconds=120))
+    job_id = two.submit(long_story("cut"))
     machine = two.machine_of(job_id)
     before = two.ready_slots()
     machine.cut()
