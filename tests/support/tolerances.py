@@ -126,5 +126,5 @@ def assert_levels(actual: Frames, expected: npt.NDArray[np.float64], *, within: 
     )
 
 
-CANCEL_SECONDS = 5.0
+CANCEL_SECONDS = 2.0
 """Until a cancelled attempt on another machine has left nothing: 2 s on idle cores, of which a second is its worker's own."""

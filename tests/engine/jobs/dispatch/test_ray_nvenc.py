@@ -83,7 +83,6 @@ def machines_of(made: TestFleet, job_ids: list[str]) -> set[str]:
     return {name for job_id in job_ids for name in re.findall(rf"job_id={job_id} on (m\d+)", told)}
 
 
-@pytest.mark.soak
 def test_sessions_are_never_exceeded_high_comes_first_and_a_cancel_frees_them(
     mixed: tuple[TestFleet, list[GpuMachine]],
 ) -> None:
