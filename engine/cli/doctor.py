@@ -224,7 +224,8 @@ def as_text(found: dict[str, Any]) -> str:
     slots = found["slots"]
     jobs = "one job" if slots["slots"] == 1 else f"{slots['slots']} jobs"
     each = count_text(slots["cores"], "core")
-    if slots["sessions"]:
+    encodes = any(encoder["works"] and encoder["name"].endswith("_nvenc") for encoder in found["encoders"])
+    if slots["sessions"] and encodes:
         each += f" and {count_text(slots['sessions'], 'NVENC session')}"
     lines.append(
         f"job slots     {slots['slots']}, {each} each: a node renders {jobs} at once ({slots['reason']});"

@@ -140,20 +140,23 @@ def test_a_card_whose_driver_hangs_while_it_draws_neither_ends_a_job_nor_holds_i
     assert lost == {"1": "Emulated GPU (GPU 1): the GPU's driver did not return from a call for 2 s"}
 
 
+@pytest.mark.parametrize("own", ["h264_nvenc", "libx264"])
 def test_jobs_side_by_side_never_ask_for_more_sessions_than_the_card_has(
-    driver: EmulatedDriver, tmp_path: Path
+    own: str, driver: EmulatedDriver, tmp_path: Path
 ) -> None:
-    sessions = 3  # and as many encoders, each of which a job alone would keep busy
+    sessions = 2  # and more encoders, each of which a job alone would keep busy
     environ = driver.environment(sessions=sessions, card_memory=sessions * SESSION_MEMORY_MIB)
-    video = {**VIDEO, "compositor": "native"}
+    video = {**VIDEO, "codec": own, "compositor": "native"}
     with (
         node_process(
             tmp_path, environ=environ, video=video, processing={"max_concurrent_jobs": sessions}
         ) as node,
         NodeClient(node.config.node.bind, timeout=60) as client,
     ):
-        stories = [tiny_story(f"story{number}", seconds=6, text=f"{number}") for number in range(sessions)]
-        done = [client.wait(job, timeout=120) for job in submitted(client, *stories)]
+        stories = [tiny_story(f"story{number}", seconds=12, text=f"{number}") for number in range(sessions)]
+        config = {"video": {"codec": "h264_nvenc"}}
+        jobs = [client.submit(story, config=config).job_id for story in stories]
+        done = [client.wait(job, timeout=120) for job in jobs]
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
     assert [view.status for view in done] == ["completed"] * sessions, [view.error_message for view in done]

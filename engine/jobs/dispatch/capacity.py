@@ -8,7 +8,8 @@ n / (S + P). So there is one slot per core. A single job then takes longer than 
 lower `processing.max_concurrent_jobs`.
 
 Each slot may take `node.worker_memory_mb`, so memory limits the number of slots; with NVENC, so does the number of
-sessions that the GPU's driver allows. The slots share the sessions evenly, and a job opens no more than its slot's.
+sessions that the GPU's driver allows. The slots share the sessions evenly, and a job opens no more than its slot's, also
+one that names NVENC on a node whose own configuration does not use it.
 """
 
 from __future__ import annotations
@@ -41,16 +42,18 @@ UNLIMITED_BYTES = 1 << 60
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The resources that limit the slots. `nvenc` are the GPUs that encode, as (name, memory in MiB)."""
+    """The resources that limit the slots. GPUs are (name, memory in MiB): `nvenc` those that encode with the node's
+    configuration, `cards` all of them, on which a job may encode with its own."""
 
     cores: int
     memory_bytes: int
     nvenc: tuple[tuple[str, int], ...] = ()
+    cards: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Number of slots, cores of each, NVENC sessions of each (None without GPUs that encode), and the reason for them."""
+    """Number of slots, cores of each, NVENC sessions of each (None without GPUs), and the reason for them."""
 
     slots: int
     cores: int
@@ -84,8 +87,9 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
 
 
 def _sessions_of_slot(machine: Machine, slots: int) -> int | None:
-    """Return how many NVENC sessions a slot may have open at once; None if the machine has none."""
-    return max(1, nvenc_sessions(machine.nvenc) // slots) if machine.nvenc else None
+    """Return how many NVENC sessions a slot may have open at once; None if the machine has no GPU."""
+    cards = machine.nvenc or machine.cards
+    return max(1, nvenc_sessions(cards) // slots) if cards else None
 
 
 def nvenc_sessions(cards: Sequence[tuple[str, int]]) -> int:
@@ -103,7 +107,8 @@ def this_machine(config: Config) -> Machine:
             model = choose_encoding(config.video, session_wait=0).settings.gpu
             used = {device.uuid for device in SESSIONS.usable(model)}
             nvenc = tuple((card.name, card.memory_mib) for card in cards if card.uuid in used)
-    return Machine(cpu_count(), memory_bytes(), nvenc)
+    every = tuple((card.name, card.memory_mib) for card in cards)
+    return Machine(cpu_count(), memory_bytes(), nvenc, every)
 
 
 def memory_bytes() -> int:

@@ -70,6 +70,13 @@ def test_slots_share_cores_and_sessions_evenly(slots: int, sessions: int) -> Non
     assert default_slots(DEFAULTS, machine=Machine(16, 64 * GB)).sessions is None
 
 
+def test_slots_share_the_sessions_of_cards_that_only_a_jobs_own_configuration_uses() -> None:
+    card = ("NVIDIA Tiny", 12 * SESSION_MEMORY_MIB)
+    found = default_slots(DEFAULTS, machine=Machine(4, 64 * GB, cards=(card,)))
+    assert (found.slots, found.cores, found.sessions) == (4, 1, 3)
+    assert "NVENC" not in found.reason
+
+
 def test_only_drivers_of_geforce_cards_count_sessions() -> None:
     assert nvenc_sessions([("NVIDIA GeForce RTX 3060", 12288)] * 2) == 8
     assert nvenc_sessions([("NVIDIA RTX A6000", 49140)]) > 100
