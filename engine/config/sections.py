@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
@@ -85,6 +87,17 @@ class Processing(Section):
         description="redis:// or rediss:// URL of the Redis in which `serve --fleet` keeps the list of machines (REDIS_URL); "
         "null: in its state folder.",
     )
+
+
+def _fault_of_folder(folder: Path) -> str:
+    """Return why a folder cannot be entered, or nothing."""
+    try:
+        os.stat(os.path.join(folder, "."))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "is not a folder"
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 class Node(Section):
@@ -172,11 +185,11 @@ class Node(Section):
     keep_days: float = Field(30, gt=0, description="Days that ended jobs stay in the ledger.")
 
     def missing_asset_roots(self) -> list[str]:
-        """Return a line for each folder of `asset_roots` that is not there; it may be mounted later."""
+        """Return a line for each folder of `asset_roots` in which no file can be opened; it may be mounted later."""
         return [
-            f"node.asset_roots: {root} is not a folder; jobs that name a file in it are refused until it is"
+            f"node.asset_roots: {root.absolute()}: {fault}; jobs that name a file in it are refused until it can be used"
             for root in self.asset_roots
-            if not root.is_dir()
+            if (fault := _fault_of_folder(root))
         ]
 
 
