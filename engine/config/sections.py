@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -92,7 +91,7 @@ class Processing(Section):
 def _fault_of_folder(folder: Path) -> str:
     """Return why a folder cannot be entered, or nothing."""
     try:
-        os.stat(os.path.join(folder, "."))
+        (folder / "..").stat()  # it takes the right to enter the folder
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return "is not a folder"
     except OSError as error:
