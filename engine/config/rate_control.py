@@ -10,6 +10,9 @@ CAP_BITS_PER_PIXEL = Fraction(8_000_000, 1080 * 1920 * 30)
 CAP_MIN = 400_000
 """The lowest cap on the bit rate of the default quality, in bits per second."""
 
+BUFFER_SECONDS = 2
+"""The buffer over which a cap holds if none was asked for, in seconds of the cap."""
+
 
 def cap_by_size(size_px: tuple[int, int], fps: Fraction) -> int:
     """Return the bit rate that a profile's constant quality does not exceed, in bits per second."""
@@ -29,3 +32,8 @@ class RateControl:
     bitrate: str | None = None
     max_bit_rate: int | None = None
     buffer_bits: int | None = None
+
+    @property
+    def capped_buffer_bits(self) -> int | None:
+        """The size of the buffer over which the cap holds, None without a cap."""
+        return None if self.max_bit_rate is None else self.buffer_bits or BUFFER_SECONDS * self.max_bit_rate

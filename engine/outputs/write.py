@@ -214,24 +214,33 @@ def describe_render(
 
 
 def capped_segments(plan: VideoPlan, rendered: RenderReport) -> tuple[bool, ...]:
-    """Return of each segment whether it took all the bits that the cap allows; empty if no quality is set."""
+    """Return of each segment whether the cap kept bits from it; empty if no quality is set."""
     if not rendered.rates:
         return ()
-    video = plan.frames.config.video
-    cap = video.rate_control().max_bit_rate
-    sizes = zip(rendered.segments, rendered.sizes_bytes, strict=True)
-    return tuple(is_capped(frames, size, fps=video.fps, cap=cap) for frames, size in sizes)
+    rates, fps = plan.frames.config.video.rate_control(), plan.frames.timeline.fps
+    cap, buffer = rates.max_bit_rate, rates.capped_buffer_bits
+    return tuple(
+        cap is not None and buffer is not None and is_capped(sizes, fps=fps, cap_bits=cap, buffer_bits=buffer)
+        for sizes in rendered.frame_bytes
+    )
 
 
 def capped_warning(plan: VideoPlan, rendered: RenderReport) -> str:
     """Return the warning that segments may be below the quality because of the cap; empty if none is capped."""
     capped = capped_segments(plan, rendered)
-    rates = plan.frames.config.video.rate_control()
+    video = plan.frames.config.video
+    rates = video.rate_control()
     if not any(capped) or rates.max_bit_rate is None:
         return ""
+    rate = f"{rates.max_bit_rate / 1e6:.3g} Mbit/s"
+    cap = (
+        f"the cap by size, {rate}, allows; video.max_bitrate raises it"
+        if video.max_bitrate is None
+        else f"video.max_bitrate, {rate}, allows"
+    )
     return (
-        f"video.quality: {sum(capped)} of {len(capped)} segments may be below {rates.quality:g}, since they take all of "
-        f"the {rates.max_bit_rate / 1e6:.1f} Mbit/s that video.max_bitrate allows"
+        f"video.quality: {sum(capped)} of {len(capped)} segments may be below {rates.quality:g}, "
+        f"since they need more bits than {cap}"
     )
 
 

@@ -119,8 +119,11 @@ class Mp4Writer:
             packet.stream = self._audio
             self._container.mux(packet)
 
-    def add_segment(self, data: bytes, frames: FrameRange) -> None:
-        """Append the encoded segment of `frames`, the next in order, without a gap. Raises RenderingError."""
+    def add_segment(self, data: bytes, frames: FrameRange) -> tuple[int, ...]:
+        """Append the encoded segment of `frames`, the next in order, without a gap. Raises RenderingError.
+
+        Returns the bytes of each frame, in the order of their decoding.
+        """
         if frames.start != self._frames:
             raise RenderingError(f"segment {frames} does not follow frame {self._frames}")
         try:
@@ -141,21 +144,24 @@ class Mp4Writer:
                         f"time base {stream.time_base} does not hold whole frames at {self._fps} fps"
                     )
                 shift = frames.start * ticks.numerator
-                count = 0
+                sizes: list[int] = []
                 for packet in segment.demux(stream):
                     if packet.pts is None or packet.dts is None:
                         continue
                     packet.pts += shift
                     packet.dts += shift
                     packet.stream = self._video
+                    sizes.append(packet.size)
                     self._container.mux(packet)
-                    count += 1
-            if count != len(frames):
-                raise RenderingError(f"segment {frames}: {count} packets came out of {len(frames)} frames")
+            if len(sizes) != len(frames):
+                raise RenderingError(
+                    f"segment {frames}: {len(sizes)} packets came out of {len(frames)} frames"
+                )
             self._frames = frames.stop
             self._write_sound(Fraction(self._frames) / self._fps)
         except (av.FFmpegError, OSError) as error:
             raise RenderingError(f"{self._target}: cannot be written: {_reason(error)}") from error
+        return tuple(sizes)
 
     def finish(self) -> None:
         """Write the rest of the sound and close the file; raise RenderingError."""

@@ -81,8 +81,8 @@ class RenderReport:
     """Where the frames were that GPUs encoded, if the compositor draws on GPUs."""
     rates: tuple[Rate, ...] = ()
     """The crf of each segment if the quality is set."""
-    sizes_bytes: tuple[int, ...] = ()
-    """The size of each segment as encoded."""
+    frame_bytes: tuple[tuple[int, ...], ...] = ()
+    """The bytes of each encoded frame, in the order of decoding, by segment."""
     probe_seconds: float = 0.0
     segments_ahead: int = 0
     """Segments that were drawn before the rest of the video was known."""
@@ -411,7 +411,7 @@ def render_segments(
     work = renderer.work
     ahead = set(work.drawn)
     muxing = 0.0
-    sizes: list[int] = []
+    frame_bytes: list[tuple[int, ...]] = []
     with ThreadPoolExecutor(workers, "segment") as pool:
         waiting: deque[tuple[FrameRange, Future[bytes]]] = deque()
         rest = zip_longest(segments, segments[workers:])
@@ -426,8 +426,7 @@ def render_segments(
                 for following, later in islice(rest, 1):
                     waiting.append((following, pool.submit(renderer.segment, following, later)))
                 started = time.perf_counter()
-                writer.add_segment(data, frames)
-                sizes.append(len(data))
+                frame_bytes.append(writer.add_segment(data, frames))
                 muxing += time.perf_counter() - started
             started = time.perf_counter()
             writer.finish()
@@ -450,7 +449,7 @@ def render_segments(
         sessions=work.sessions,
         gpu_frames=renderer.gpu_frames.report,
         rates=tuple(rate for frames in segments if (rate := rates.rate(frames))),
-        sizes_bytes=tuple(sizes),
+        frame_bytes=tuple(frame_bytes),
         probe_seconds=work.probing_seconds,
         segments_ahead=len(work.cached & ahead),
         first_ready=work.first_ready,

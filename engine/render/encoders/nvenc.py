@@ -181,7 +181,7 @@ def _options_of(encoder: str, video: Video) -> dict[str, str]:
     if rate.bitrate is not None:
         options["b"] = rate.bitrate
         if rate.buffer_bits is not None or rate.max_bit_rate is not None:
-            options["bufsize"] = str(rate.buffer_bits or 2 * (rate.max_bit_rate or 0))
+            options["bufsize"] = str(rate.buffer_bits or rate.capped_buffer_bits)
     elif rate.crf is not None:
         if rate.buffer_bits is not None:
             raise ConfigError(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import av
 import numpy as np
 
+from video_pipeline.engine.config.rate_control import BUFFER_SECONDS
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.base import Encoder
@@ -33,7 +34,7 @@ def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
         )
     if rate.max_bit_rate is not None:
         kilobits = max(1, rate.max_bit_rate // 1000)
-        buffer = 2 * kilobits if rate.buffer_bits is None else max(1, rate.buffer_bits // 1000)
+        buffer = BUFFER_SECONDS * kilobits if rate.buffer_bits is None else max(1, rate.buffer_bits // 1000)
         params += f":vbv-maxrate={kilobits}:vbv-bufsize={buffer}"
     for key in DEADZONES:  # FFmpeg's libx264 has no options for them
         if getattr(video, key) is not None:

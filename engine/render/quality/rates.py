@@ -23,11 +23,11 @@ PROBES: Final = "probes"
 PROBE_IDENTITY: Final = {"quality": MODEL_VERSION}
 """What a crf depends on besides its segment's content and settings, for its cache key."""
 
+FULL_AT_FIRST: Final = 0.9
+"""How full x264's buffer is before a segment's first frame (its parameter vbv-init)."""
 
-CAPPED_SHARE: Final = 0.95
-"""A segment with this share of the bits that its cap allows has been coded with a higher crf than it was given.
-
-Its buffer lets it have more, and headers take a few."""
+KEPT_FULL: Final = 0.5
+"""x264 spends fewer bits than a crf asks for if its buffer would be less full (clip_qscale in its ratecontrol.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,19 @@ def zones_of(rates: SegmentRates, segments: Sequence[FrameRange]) -> str:
     return "/".join(f"{frames.start},{frames.stop - 1},crf={rate.crf:g}" for frames, rate in zones if rate)
 
 
-def is_capped(frames: FrameRange, size_bytes: int, *, fps: Fraction, cap: int | None) -> bool:
-    """Return whether an encoded segment took what a cap in bits per second allows, so that x264 raised its crf."""
-    return cap is not None and size_bytes * 8 * fps >= CAPPED_SHARE * cap * len(frames)
+def is_capped(frame_bytes: Sequence[int], *, fps: Fraction, cap_bits: int, buffer_bits: int) -> bool:
+    """Return whether x264 has kept a segment below its crf's quality because of a cap in bits per second.
+
+    `frame_bytes` has the bytes of each frame in the order of decoding. The cap fills a buffer of `buffer_bits`, which the
+    frames empty.
+    """
+    filled = FULL_AT_FIRST * buffer_bits
+    for size in frame_bytes:
+        filled -= size * 8
+        if filled <= KEPT_FULL * buffer_bits:
+            return True
+        filled = min(buffer_bits, filled + float(cap_bits / fps))
+    return False
 
 
 def with_crf(settings: EncoderSettings, crf: float) -> EncoderSettings:

@@ -256,14 +256,18 @@ def test_a_quality_overrides_the_files_crf_and_each_segment_gets_its_own(story: 
     assert rates == written
 
 
-@pytest.mark.parametrize("max_bitrate", ["100k", "50M"])
+@pytest.mark.parametrize(
+    ("max_bitrate", "duration", "is_capped"),
+    [("40k", 2, True), ("50M", 2, False), ("2M", 0.25, False)],
+    ids=["capped", "free", "a short one that its buffer is enough for"],
+)
 def test_segments_that_the_bit_rate_keeps_below_the_quality_are_told(
-    max_bitrate: str, tmp_path: Path
+    max_bitrate: str, duration: float, is_capped: bool, tmp_path: Path
 ) -> None:
     seed = 3
     noise = np.random.default_rng(seed).integers(0, 256, (640, 360, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    story = write(tmp_path, scene(image="noise.png", duration=2))
+    story = write(tmp_path, scene(image="noise.png", duration=duration))
     video = {"max_bitrate": max_bitrate, "size": "180x320", "fps": 24, "codec": "libx264"}
     config = write(tmp_path, {"video": video}, "c.yaml")
     done = run("render", story, "-o", tmp_path / "v.mp4", "--config", config, "--quality", "97")
@@ -271,6 +275,7 @@ def test_segments_that_the_bit_rate_keeps_below_the_quality_are_told(
     manifest = json.loads((tmp_path / "v.manifest.json").read_text(encoding="utf-8"))
     capped = [segment["capped"] for segment in manifest["segments"]]
     told = f"video.quality: {len(capped)} of {len(capped)} segments may be below 97"
-    assert capped == [max_bitrate == "100k"] * len(capped)
-    assert (told in done.stderr) == (max_bitrate == "100k")
-    assert any(told in warning for warning in manifest["warnings"]) == (max_bitrate == "100k")
+    assert capped == [is_capped] * len(capped)
+    assert (told in done.stderr) == is_capped
+    assert any(told in warning for warning in manifest["warnings"]) == is_capped
+    assert ("than video.max_bitrate, 0.04 Mbit/s, allows" in done.stderr) == is_capped

@@ -77,7 +77,10 @@ def written(
         path, fps=settings.fps, title=title, chapters=chapters, audio=audio, edit_list=edit_list
     ) as writer:
         for frames in segments:
-            writer.add_segment(encode_segment(frames_of(frames), settings), frames)
+            data = encode_segment(frames_of(frames), settings)
+            sizes = writer.add_segment(data, frames)
+            assert len(sizes) == len(frames)
+            assert sum(sizes) + 8 == int.from_bytes(data[(box := data.index(b"mdat") - 4) : box + 4], "big")
         writer.finish()
     return path
 

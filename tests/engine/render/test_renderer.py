@@ -220,10 +220,11 @@ def test_at_most_two_segments_more_than_workers_are_ahead_of_the_writer(tmp_path
         ahead[0] = max(ahead[0], done - written[0])
 
     class SlowWriter(Mp4Writer):
-        def add_segment(self, data: bytes, frames: FrameRange) -> None:
+        def add_segment(self, data: bytes, frames: FrameRange) -> tuple[int, ...]:
             time.sleep(0.05)
-            super().add_segment(data, frames)
+            sizes = super().add_segment(data, frames)
             written[0] = frames.stop
+            return sizes
 
     def until_all_that_may_be_is_drawn() -> None:
         deadline = time.monotonic() + 60

@@ -21,7 +21,14 @@ from video_pipeline.engine.render.compositors.choice import load_compositor
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.encoders.base import EncoderSettings
-from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, SegmentRates, zones_of
+from video_pipeline.engine.render.encoders.encode import encode_segment
+from video_pipeline.engine.render.quality.rates import (
+    PROBE_IDENTITY,
+    PROBES,
+    SegmentRates,
+    is_capped,
+    zones_of,
+)
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.timeline import Clip, Still, Timeline
@@ -167,3 +174,43 @@ def test_the_quality_that_was_asked_for_is_reached(name: str, tmp_path: Path) ->
     frames = [np.array(frame) for frame in drawn]
     measured = mean_vmaf(tmp_path / "out.mp4", frames, fps=Fraction(FPS), folder=tmp_path)
     assert measured == pytest.approx(94, abs=QUALITY_TOLERANCE_VMAF)
+
+
+NOISE_SEED = 7
+CAP_BITS, CRF = 500_000, 20.0
+
+
+def noise_bytes(path: Path, *, noisy: int, grey: int, **video: object) -> tuple[int, ...]:
+    """Return what x264 makes of frames of noise and flat ones after them, the bytes of each frame."""
+    rng = np.random.default_rng(NOISE_SEED)
+    settings = settings_of(crf=CRF, **video)
+    size = settings.height_px * 3 // 2, settings.width_px
+    drawn = [rng.integers(16, 236, size, np.uint8) for _ in range(noisy)] + [
+        np.full(size, 128, np.uint8)
+    ] * grey
+    with writer_for(path) as writer:
+        return writer.add_segment(encode_segment(iter(drawn), settings), FrameRange(0, len(drawn)))
+
+
+@pytest.mark.parametrize(
+    ("noisy", "grey", "buffer_bits", "capped"),
+    [
+        (1, 0, None, False),
+        (1, 0, 60_000, True),
+        (2, 0, None, False),
+        (4, 0, 8_000_000, False),
+        (12, 0, None, True),
+        (24, 0, None, True),
+        (24, 72, None, True),
+        (1, 95, None, False),
+        (0, 96, None, False),
+    ],
+)
+def test_a_segment_is_capped_if_its_encoder_has_spent_fewer_bits_than_without_a_cap(
+    tmp_path: Path, noisy: int, grey: int, buffer_bits: int | None, capped: bool
+) -> None:
+    bufsize = {} if buffer_bits is None else {"bufsize": buffer_bits}
+    with_cap = noise_bytes(tmp_path / "a.mp4", noisy=noisy, grey=grey, max_bitrate=CAP_BITS, **bufsize)
+    without = noise_bytes(tmp_path / "b.mp4", noisy=noisy, grey=grey, max_bitrate="900M")
+    assert (sum(with_cap) < 0.95 * sum(without)) == capped, f"seed {NOISE_SEED}"
+    assert is_capped(with_cap, fps=FPS, cap_bits=CAP_BITS, buffer_bits=buffer_bits or 2 * CAP_BITS) == capped
