@@ -414,17 +414,19 @@ def make_slot(folders: Folders) -> None:
     place = folders.state.parent
     place.mkdir(parents=True, exist_ok=True)
     together = _lock(place)
-    for folder in place.iterdir():
-        try:
-            descriptor = _lock(folder, fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        sweep(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-    folders.make()
-    _lock(folders.state)
-    os.close(together)
+    try:
+        for folder in place.iterdir():
+            try:
+                descriptor = _lock(folder, fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            sweep(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
+        folders.make()
+        _lock(folders.state)
+    finally:
+        os.close(together)  # also for the other slots, while this one says why it cannot begin
 
 
 def _lock(folder: Path, flags: int = 0) -> int:
