@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -144,37 +144,51 @@ class Sessions:
 
         It waits for one to end while this process has as many as it may.
         """
-        loads = {load.uuid: load for load in self._loads()} if len(self.usable(model)) > 1 else {}
-        with self._changed:
-            until = time.monotonic() + LIMIT_SECONDS
-            while found := self._of(model):
-                if self._granted is not None and self._open >= self._granted:
-                    self._changed.wait()
-                    until = time.monotonic() + LIMIT_SECONDS
-                elif not all(map(_at_limit, found)):
-                    break
-                elif not self._changed.wait(until - time.monotonic()):
-                    for gpu in found:
-                        gpu.most = None
-            if not found:
-                lost = [gpu for gpu in self._gpus.values() if gpu.device.model == model]
-                reasons = [f"GPU {gpu.device.index}: {gpu.lost}" for gpu in lost]
-                raise EncoderError(
-                    f"no GPU is left: {'; '.join(reasons) or f'{model} is unknown here'}",
-                    log=[line for gpu in lost for line in gpu.log],
-                    machine=True,
-                )
-            taken = min(
-                (gpu for gpu in found if not _at_limit(gpu)),
-                key=lambda gpu: _rank(gpu, loads.get(gpu.device.uuid)),
-            )
-            taken.open += 1
+        taken: _Gpu | None = None
+        while taken is None:
+            loads = {load.uuid: load for load in self._loads()} if len(self.usable(model)) > 1 else {}
+            with self._changed:
+                taken = self._take(model, loads)
         try:
             yield taken.device
         finally:
             with self._changed:
                 taken.open -= 1
                 self._changed.notify_all()
+
+    def _take(self, model: str, loads: Mapping[str | None, GpuLoad]) -> _Gpu | None:
+        """Count a session on the least loaded GPU of a model and return it; None if the loads are to be asked for again.
+
+        They are if it had to wait and there are several GPUs. Raises EncoderError if all are lost.
+        """
+        waited = False
+        until = time.monotonic() + LIMIT_SECONDS
+        while found := self._of(model):
+            if self._granted is not None and self._open >= self._granted:
+                self._changed.wait()
+                until = time.monotonic() + LIMIT_SECONDS
+            elif not all(map(_at_limit, found)):
+                break
+            elif not self._changed.wait(until - time.monotonic()):
+                for gpu in found:
+                    gpu.most = None
+            waited = True
+        if not found:
+            lost = [gpu for gpu in self._gpus.values() if gpu.device.model == model]
+            reasons = [f"GPU {gpu.device.index}: {gpu.lost}" for gpu in lost]
+            raise EncoderError(
+                f"no GPU is left: {'; '.join(reasons) or f'{model} is unknown here'}",
+                log=[line for gpu in lost for line in gpu.log],
+                machine=True,
+            )
+        if waited and len(found) > 1:
+            return None
+        taken = min(
+            (gpu for gpu in found if not _at_limit(gpu)),
+            key=lambda gpu: _rank(gpu, loads.get(gpu.device.uuid)),
+        )
+        taken.open += 1
+        return taken
 
     @property
     def _open(self) -> int:

@@ -124,6 +124,27 @@ def test_a_process_has_no_more_sessions_open_than_it_was_granted_over_all_gpus()
         sessions.limit(0)
 
 
+def test_who_has_waited_for_a_granted_session_gets_it_where_the_load_is_least_then() -> None:
+    now = [load(0, encoder=0.9), load(1, sessions=1)]
+    sessions = Sessions(loads=lambda: now)
+    sessions.use([gpu(0), gpu(1)])
+    sessions.limit(1)
+    taken: list[int] = []
+
+    def second() -> None:
+        with sessions.session(gpu(0).model) as device:
+            taken.append(device.index)
+
+    with sessions.session(gpu(0).model) as first:
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(0.2)
+        assert (first.index, taken) == (0, [])
+        now[:] = [load(0, sessions=1), load(1)]  # other programs' sessions have ended and begun
+    waiting.join(5)
+    assert taken == [1]
+
+
 def test_who_waits_for_a_granted_session_is_told_that_the_gpus_are_lost() -> None:
     sessions = Sessions(loads=list)
     sessions.use([gpu(0)])
