@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import select
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -41,9 +42,9 @@ def serve(config: Config, *, as_json: bool = False, fleet: bool = False) -> int:
         if importlib.util.find_spec(module) is None:
             raise UnavailableError(f"serve: {module} is not installed; it comes with {the_extra('farm')}")
     set_up_logging(config.error_handling.log_level, as_json=as_json)
-    for missing in config.node.missing_asset_roots():
-        logger.warning("%s", missing)
     signals = StopSignals()
+    # On a thread, since a network that is away may hold whoever looks at its folders.
+    threading.Thread(target=_warn_of_asset_roots, args=(config,), name="asset roots", daemon=True).start()
     try:
         with (
             closing(ServiceManager()) as manager,
@@ -56,6 +57,11 @@ def serve(config: Config, *, as_json: bool = False, fleet: bool = False) -> int:
             return _run_until_signalled(node, running, signals, monitor, manager)
     finally:
         signals.close()
+
+
+def _warn_of_asset_roots(config: Config) -> None:
+    for missing in config.node.missing_asset_roots():
+        logger.warning("%s", missing)
 
 
 @dataclass(frozen=True, slots=True)
