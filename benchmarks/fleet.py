@@ -1,11 +1,12 @@
 """What a fleet costs: the time of a small job through Ray against a local one, a machine that is added, memory.
 
-    python -m benchmarks.fleet [--jobs 20] [--large 3]
+    python -m benchmarks.fleet [--jobs 20] [--large 3] [--share 0.5]
 
 Needs root: the machines are network namespaces on this computer, each with the programs of `serve --fleet` and
 `worker --join`. The local node and the fleet's machine have one slot of one core each, and render the same stories,
-in turns. Each machine has a core of its own. A large job is then rendered by one machine and, after another has been added, by both:
-on so few cores there cannot be more. Memory is the resident set without what is shared (PSS), in MB, of a machine with one idle slot.
+in turns. Each machine has a core of its own. A large job is then rendered by one machine and, after another has been added, by both.
+With --share only large jobs are rendered, by one machine and by three, each of which gets that share of a core from the kernel
+(CPU bandwidth of control groups): so three can be tried on two cores. Memory is the resident set without what is shared (PSS), in MB, of a machine with one idle slot.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.report import markdown_table
+from tests.support.cpu_share import cpu_share, on_a_core
 from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
 from tests.support.rendering_fleet import TestFleet, fleet
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 IDLE_SECONDS = 10.0
+MOST_MACHINES = 3
 LARGE_SECONDS = 60
 OWN = ("video_pipeline", "ray::MachineSlot")
 
@@ -70,6 +74,28 @@ def measure_large(made: TestFleet, name: str, count: int) -> list[float]:
     return [seconds_of(render, number) for number in range(count)]
 
 
+def compare_shares(folder: Path, share: float, count: int) -> list[tuple[str, str]]:
+    """Return the rows of large jobs on one machine and on three, each with a share of a core."""
+    with ExitStack() as opened:
+        shares = [
+            opened.enter_context(cpu_share(f"fleet-{number}", share)) for number in range(MOST_MACHINES)
+        ]
+        made = opened.enter_context(
+            fleet(folder, machines=1, begins=lambda number: (*shares[number], *on_a_core(number)))
+        )
+        alone = statistics.median(measure_large(made, "alone", count))
+        for _ in range(MOST_MACHINES - 1):
+            made.add()
+        made.wait_for_slots(MOST_MACHINES)
+        together = statistics.median(measure_large(made, "together", count))
+    return [
+        ("share of a core that a machine gets", f"{share:g}"),
+        ("large job, one machine, median s", f"{alone:.1f}"),
+        (f"large job, {MOST_MACHINES} machines, median s", f"{together:.1f}"),
+        ("times as fast", f"{alone / together:.2f}"),
+    ]
+
+
 def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(
@@ -77,11 +103,15 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=20, help="small jobs of each kind (default 20)")
     parser.add_argument("--large", type=int, default=3, help="large jobs of each kind (default 3)")
+    parser.add_argument("--share", type=float, help="share of a core of each of three machines")
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(prefix="fleet-") as name:
         folder = Path(name)
-        with fleet(folder, machines=1, pinned=True) as made:
+        if given.share is not None:
+            print(markdown_table(("what", "measured"), compare_shares(folder, given.share, given.large)))
+            return 0
+        with fleet(folder, machines=1, begins=on_a_core) as made:
             local, remote = measure_jobs(made, folder / "local", given.jobs)
             rows.append(("small job, local, median s", f"{statistics.median(local):.2f}"))
             rows.append(("small job, fleet, median s", f"{statistics.median(remote):.2f}"))

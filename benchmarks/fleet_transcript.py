@@ -20,6 +20,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.cpu_share import on_a_core
 from tests.support.jobs import node_settings, tiny_story
 from tests.support.rendering_fleet import TestFleet, fleet
 
@@ -138,7 +139,7 @@ def main() -> int:
     print(f"# {given.machines} machines of one slot, {where}", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="fleet-") as name,
-        fleet(Path(name), machines=given.machines, pinned=pinned) as made,
+        fleet(Path(name), machines=given.machines, begins=on_a_core if pinned else None) as made,
     ):
         return 0 if show(made, given.seconds) else 1
 

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ LEASE = 4.0
 TIDY_SECONDS = 60.0
 """What a lost machine has put into the storage too late is deleted later."""
 
+Begins = Callable[[int], Sequence[str]]
+
 SPLIT_SECONDS = 8.0
 """More than the drawing of `long_story` is estimated at, less than that of `large_story`."""
 
@@ -38,8 +40,8 @@ class TestFleet:
     """A server `door` and machines that render. Folders below `shared` are the same on all."""
 
     __test__ = False
-    pinned = False
-    """Whether each machine that is added has a core of its own."""
+    begins: Begins | None = None
+    """How the commands of a machine begin, by its number from 0; None: as they are."""
 
     def __init__(
         self,
@@ -100,7 +102,7 @@ class TestFleet:
         self.programs[machine.name] = self._start(
             machine,
             *("worker", "--join", f"{self.door.address}:6379", "--config", file),
-            core=self.machines.index(machine) if self.pinned else None,
+            begin=self.begins(self.machines.index(machine)) if self.begins else (),
         )
 
     def wait_for_slots(self, count: int) -> None:
@@ -184,15 +186,16 @@ class TestFleet:
         file.write_text(yaml.safe_dump({"video_pipeline": settings}))
         return settings, file
 
-    def _start(self, machine: NamespacedMachine, *arguments: str | Path, core: int | None = None) -> Program:
-        pinned = () if core is None else ("taskset", "-c", str(core))
+    def _start(
+        self, machine: NamespacedMachine, *arguments: str | Path, begin: Sequence[str] = ()
+    ) -> Program:
         environ = {**self.storage.environ, **self._own.get(machine.name, ({}, {}))[0]}
         command: tuple[str | Path, ...] = (sys.executable,)
         if self._python_of is not None:
             python = self._python_of(machine.name)  # the checkout, as its folder, would have another version
             command = ("env", f"--chdir={python.parent}", python)
             environ["PYTHONPATH"] = ""
-        return machine.start(*pinned, *command, "-m", "video_pipeline", *arguments, environ=environ)
+        return machine.start(*begin, *command, "-m", "video_pipeline", *arguments, environ=environ)
 
 
 @contextmanager
@@ -200,7 +203,7 @@ def fleet(
     folder: Path,
     *,
     machines: int,
-    pinned: bool = False,
+    begins: Begins | None = None,
     redis_port: int | None = None,
     bucket: bool = False,
     python_of: Callable[[str], Path] | None = None,
@@ -208,11 +211,11 @@ def fleet(
 ) -> Iterator[TestFleet]:
     """Give a fleet with machines of one slot each; skip the test if there can be none.
 
-    `python_of` returns the Python, in a folder below `folder`/shared, that has the package of a machine, by its name.
+    `begins` returns how a machine's commands begin, by its number from 0. `python_of` returns the Python, in a folder below `folder`/shared, that has the package of a machine, by its name.
     """
     with network(folder) as net:
         made = TestFleet(net, folder, keys, redis_port=redis_port, bucket=bucket, python_of=python_of)
-        made.pinned = pinned
+        made.begins = begins
         try:
             for _ in range(machines):
                 made.add()
