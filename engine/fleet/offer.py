@@ -41,13 +41,17 @@ IDENTITY_CHARACTERS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class MachineOffer:
-    """What one machine offers. `memory_bytes` and `nvenc` are for all its slots together, `cores` for each of them."""
+    """What one machine offers. `memory_bytes` and `nvenc` are for all its slots together.
+
+    `cores` are those of each slot, `sessions` the NVENC sessions of each that asks for any.
+    """
 
     slots: int
     cores: int
     memory_bytes: int
     gpus: int = 0
     nvenc: int = 0
+    sessions: int = 0
     version: str = field(default_factory=lambda: label_value(__version__))
     identity: str = ""
     name: str = field(default_factory=platform.node)
@@ -63,7 +67,7 @@ class MachineOffer:
             VERSION_LABEL: self.version,
             IDENTITY_LABEL: self.identity,
             CORES_LABEL: str(self.cores),
-            SESSIONS_LABEL: str(self.nvenc // max(1, min(self.slots, self.nvenc))),
+            SESSIONS_LABEL: str(self.sessions),
         }
 
 

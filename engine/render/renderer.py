@@ -354,7 +354,7 @@ def _engines(settings: EncoderSettings) -> int:
 
 
 def _workers(settings: EncoderSettings) -> int:
-    """Return how many segments are drawn and encoded at once: one a core; on GPUs no more than there are sessions."""
+    """Return the number of segments that are drawn and encoded at once: one a core, on GPUs at most one a session."""
     if not settings.gpu:
         return cpu_count()
     workers = max(cpu_count(), _engines(settings))

@@ -35,8 +35,8 @@ def assert_sound(
 ) -> None:
     """Assert that the invariant holds, waiting a moment if needed: a killed process takes some time to disappear.
 
-    `running` are processes of the node that may be alive, or a function that says which are now: none if it has ended. `damaged` are jobs whose row a test
-    overwrote: they must have ended, in any state.
+    `running` are processes of the node that may be alive, none if it has ended, or a function that returns them anew. `damaged`
+    are jobs whose row a test overwrote: they must have ended, in any state.
     """
     acknowledged = list(acknowledged)
     deadline = time.monotonic() + settle

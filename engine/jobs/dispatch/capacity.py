@@ -8,8 +8,8 @@ n / (S + P). So there is one slot per core. A single job then takes longer than 
 lower `processing.max_concurrent_jobs`.
 
 Each slot may take `node.worker_memory_mb`, so memory limits the number of slots; with NVENC, so does the number of
-sessions that the GPU's driver allows. The slots share the sessions evenly, and a job opens no more than its slot's, also
-one that names NVENC on a node whose own configuration does not use it.
+sessions that the GPU's driver allows. The slots share the sessions evenly, and a job opens at most its slot's. That
+holds for a job that names NVENC on a node whose own configuration does not use it, too.
 """
 
 from __future__ import annotations

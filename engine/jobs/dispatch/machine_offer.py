@@ -24,5 +24,6 @@ def this_machines_offer(config: Config) -> MachineOffer:
         memory_bytes=int(max(memory_mb, config.node.worker_memory_mb) * 1e6),
         gpus=len(machine.nvenc),
         nvenc=nvenc_sessions(machine.nvenc) if machine.nvenc else 0,
+        sessions=capacity.sessions or 0,
         identity=bytes_identity(config),
     )

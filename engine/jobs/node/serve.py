@@ -43,7 +43,7 @@ def serve(config: Config, *, as_json: bool = False, fleet: bool = False) -> int:
             raise UnavailableError(f"serve: {module} is not installed; it comes with {the_extra('farm')}")
     set_up_logging(config.error_handling.log_level, as_json=as_json)
     signals = StopSignals()
-    # On a thread, since a network that is away may hold whoever looks at its folders.
+    # On a thread: looking at a folder of a network that does not answer can block.
     threading.Thread(target=_warn_of_asset_roots, args=(config,), name="asset roots", daemon=True).start()
     try:
         with (

@@ -107,7 +107,7 @@ class Sessions:
 
     @property
     def granted(self) -> int | None:
-        """How many sessions this process may have open, None if nobody has limited it."""
+        """Most sessions that this process may have open; None: any number."""
         return self._granted
 
     def engines(self, model: str) -> int:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.disks import small_disk
 from tests.support.origin import origin
+from tests.support.other_user import IS_ROOT, without_root
 from tests.support.ports import free_port
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, weed_program
 from video_pipeline.engine.common.cache import ContentCache
@@ -276,17 +277,11 @@ def test_a_machine_that_may_not_write_to_the_folder_is_told_so(mode: int) -> Non
     with TemporaryDirectory() as made:
         folder = Path(made, "shared")
         folder.mkdir()
-        other = os.geteuid() == 0  # who may do anything has to be somebody else for a moment
         Path(made).chmod(0o755)
-        folder.chmod(mode if other else mode & 0o555)
-        if other:
-            os.seteuid(65534)
-        try:
+        folder.chmod(mode if IS_ROOT else mode & 0o555)
+        with without_root():
             told = try_store(open_store(str(folder)))
-        finally:
-            if other:
-                os.seteuid(0)
-            folder.chmod(0o755)
+        folder.chmod(0o755)
         assert told == f"fleet.store: {folder}: Permission denied"
 
 

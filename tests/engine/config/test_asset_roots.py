@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.support.other_user import IS_ROOT, without_root
 from video_pipeline.engine.config import load_config
 
 
@@ -24,21 +24,15 @@ from video_pipeline.engine.config import load_config
 )
 def test_a_folder_of_assets_that_cannot_be_used_is_told_with_the_reason(name: str, reason: str) -> None:
     with TemporaryDirectory() as made:
-        other = os.geteuid() == 0  # who may do anything has to be somebody else for a moment
         Path(made).chmod(0o755)
         Path(made, "a file").touch()
         Path(made, "open").mkdir()
         Path(made, "closed", "inside").mkdir(parents=True)
-        Path(made, "closed").chmod(0o700 if other else 0)
+        Path(made, "closed").chmod(0o700 if IS_ROOT else 0)
         node = load_config({"node": {"asset_roots": [f"{made}/open", f"{made}/{name}"]}}, environ=False).node
-        if other:
-            os.seteuid(65534)
-        try:
+        with without_root():
             found = node.missing_asset_roots()
-        finally:
-            if other:
-                os.seteuid(0)
-            Path(made, "closed").chmod(0o755)
+        Path(made, "closed").chmod(0o755)
     assert [line.split(";")[0] for line in found] == [f"node.asset_roots: {made}/{name}: {reason}"]
 
 

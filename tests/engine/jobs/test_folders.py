@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.disks import small_disk
 from tests.support.jobs import node_config, submit, tiny_story
+from tests.support.other_user import without_root
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerMoved
@@ -49,12 +50,8 @@ def test_a_state_folder_of_another_user_that_others_may_read_is_refused(
     for parent in (tmp_path, *tmp_path.parents):
         if not stat.S_IMODE(parent.stat().st_mode) & 0o001:
             pytest.skip(f"other users cannot enter {parent}")
-    os.seteuid(65534)
-    try:
-        with pytest.raises(ConfigError, match=r"others may read .* cannot be changed"):
-            folders._close_to_others()
-    finally:
-        os.seteuid(0)
+    with without_root(), pytest.raises(ConfigError, match=r"others may read .* cannot be changed"):
+        folders._close_to_others()
 
 
 def test_no_second_node_starts_after_the_lock_file_was_deleted(folders: Folders) -> None:
