@@ -33,7 +33,8 @@ from typing import Any
 
 from tests.support.audit import assert_sound, processes_of
 from tests.support.damage import SwappedFiles, damage_row, full_disk, small_disk
-from tests.support.jobs import NodeProcess, node_settings, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, node_settings, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.folders import Folders

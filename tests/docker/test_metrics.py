@@ -16,11 +16,12 @@ import pytest
 import yaml
 
 from tests.support.emulator import EmulatedDriver
-from tests.support.jobs import job_of, node_process, submit, tiny_story, wait_until
+from tests.support.jobs import job_of, node_process, submit, tiny_story
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.prometheus_server import MISSING, PrometheusServer, prometheus_program, selectors
 from tests.support.receiver import SECRET, receiver
+from tests.support.waiting import wait_until
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.messages import ErrorReply

@@ -16,7 +16,8 @@ import pytest
 
 from tests.support.audit import assert_sound, processes_of
 from tests.support.emulator import EmulatedDriver
-from tests.support.jobs import NodeProcess, job_of, node_process, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, job_of, node_process, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline import native
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.dispatch.capacity import SESSION_MEMORY_MIB

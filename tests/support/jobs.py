@@ -15,14 +15,12 @@ from typing import Any
 import yaml
 
 from tests.support.paths import ROOT
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.model import Job, NewJob, Priority
 from video_pipeline.engine.jobs.node.running_node import RunningNode
-
-FAST_SECONDS = 30.0
-"""Timeout for anything that takes a second or two on an idle machine."""
 
 RESULT_FIELDS = (
     "video_info",
@@ -116,15 +114,6 @@ def turn_until(
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what or condition}"
         node.turn()
-    return time.monotonic() - began
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float = FAST_SECONDS, what: str = "") -> float:
-    """Wait until a condition holds; return the seconds it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what or condition}"
-        time.sleep(0.01)
     return time.monotonic() - began
 
 

@@ -209,8 +209,13 @@ class NamespacedMachine:
         return found
 
     def freeze(self) -> None:
-        """Stop every process in the machine (SIGSTOP)."""
+        """Stop every process in the machine (SIGSTOP), and wait until none runs."""
         self._signal_all(signal.SIGSTOP)
+        until = time.monotonic() + START_SECONDS
+        while running := [pid for pid in self.pids() if _state(pid) not in "TtZX"]:
+            assert time.monotonic() < until, f"still running: {running}"
+            self._signal_all(signal.SIGSTOP)  # those too that were started meanwhile
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         """Let every process in the machine go on (SIGCONT)."""
@@ -383,6 +388,15 @@ def _only_child(parent: subprocess.Popen[bytes]) -> int:
             return parent.pid
         time.sleep(0.005)
     raise AssertionError(f"process {parent.pid} starts nothing")
+
+
+def _state(pid: int) -> str:
+    """Return the letter of a process's state in /proc, of one that has gone that of the dead."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "X"
+    return told[told.rindex(")") + 2]
 
 
 def _check(command: Sequence[str]) -> None:

@@ -18,7 +18,8 @@ import av
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import long_story, node_settings, tiny_story, wait_until
+from tests.support.jobs import long_story, node_settings, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
     ConfigError,

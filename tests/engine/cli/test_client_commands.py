@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.jobs import long_story, node_process, tiny_story, wait_until
+from tests.support.jobs import long_story, node_process, tiny_story
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.jobs.client.client import NodeClient
 

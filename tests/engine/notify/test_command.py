@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.jobs import wait_until
+from tests.support.waiting import wait_until
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.notify.alerts import note_of

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
     ContentGenerationOrchestrator,

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline.engine.errors import InputError, JobConflictError, NodeError
 from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.jobs import ROOT, wait_until
+from tests.support.jobs import ROOT
+from tests.support.waiting import wait_until
 from video_pipeline.engine.jobs.dispatch import guard as guard_module
 from video_pipeline.engine.jobs.dispatch.guard import Guard, kill_sessions, sweep
 from video_pipeline.engine.jobs.dispatch.lease import machine_seconds

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import ROOT, long_story, node_settings, tiny_story, wait_until
+from tests.support.jobs import ROOT, long_story, node_settings, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions

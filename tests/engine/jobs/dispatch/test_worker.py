@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.jobs import ROOT, long_story, node_config, wait_until
+from tests.support.jobs import ROOT, long_story, node_config
+from tests.support.waiting import wait_until
 from video_pipeline.engine import __version__
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess
 from video_pipeline.engine.jobs.folders import Folders

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit import assert_sound, processes_of
-from tests.support.jobs import is_rendering, job_of, long_story, node_config, submit, tiny_story, wait_until
+from tests.support.jobs import is_rendering, job_of, long_story, node_config, submit, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.embedded.node import LocalNode
 

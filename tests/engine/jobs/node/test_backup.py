@@ -21,9 +21,10 @@ import pytest
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.command import run
 from tests.support.disks import small_disk
-from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story, wait_until
+from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story
 from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.samples import picture
+from tests.support.waiting import wait_until
 from video_pipeline import NodeClient
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.jobs import wait_until
+from tests.support.waiting import wait_until
 from video_pipeline.engine.jobs.node import cache_check
 from video_pipeline.engine.jobs.node.cache_check import CacheCheck
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.emulator import EmulatedDriver
-from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story, wait_until
+from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story
 from tests.support.receiver import SECRET, Receiver, receiver
+from tests.support.waiting import wait_until
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Job

@@ -14,17 +14,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.jobs import (
-    is_rendering,
-    job_of,
-    long_story,
-    node_process,
-    submit,
-    tiny_story,
-    wait_until,
-)
+from tests.support.jobs import is_rendering, job_of, long_story, node_process, submit, tiny_story
 from tests.support.ports import free_port
 from tests.support.server import children_of
+from tests.support.waiting import wait_until
 
 
 def ask(port: int, path: str) -> tuple[int, str]:

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended, wait_until
+from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
 from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.ledgers import claim, publish
 from tests.support.ledgers import submit as submit_row
 from tests.support.receiver import SECRET, Receiver, receiver
+from tests.support.waiting import wait_until
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger

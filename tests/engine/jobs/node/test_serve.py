@@ -12,16 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.support.audit import assert_sound, processes_of
-from tests.support.jobs import (
-    NodeProcess,
-    is_rendering,
-    job_of,
-    long_story,
-    node_process,
-    submit,
-    tiny_story,
-    wait_until,
-)
+from tests.support.jobs import NodeProcess, is_rendering, job_of, long_story, node_process, submit, tiny_story
+from tests.support.waiting import wait_until
 from video_pipeline.engine.cli.doctor import examine
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.folders import Folders

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import node_config, wait_until
+from tests.support.jobs import node_config
 from tests.support.server import children_of
+from tests.support.waiting import wait_until
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.folders import Folders

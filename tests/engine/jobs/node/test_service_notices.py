@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from tests.support.audit import processes_of
-from tests.support.jobs import long_story, node_process, submit, wait_until
+from tests.support.jobs import long_story, node_process, submit
 from tests.support.notices import notices
+from tests.support.waiting import wait_until
 
 WATCHDOG_SECONDS = 1.5
 

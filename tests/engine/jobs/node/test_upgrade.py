@@ -15,17 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit import assert_sound
-from tests.support.jobs import (
-    NodeProcess,
-    is_rendering,
-    job_of,
-    long_story,
-    node_process,
-    submit,
-    tiny_story,
-    wait_until,
-)
+from tests.support.jobs import NodeProcess, is_rendering, job_of, long_story, node_process, submit, tiny_story
 from tests.support.versions import edit, install, make_environment, wheel_of
+from tests.support.waiting import wait_until
 from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger

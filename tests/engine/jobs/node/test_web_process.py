@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from tests.support.audit import assert_sound, processes_of
-from tests.support.jobs import NodeProcess, node_process, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, node_process, tiny_story
 from tests.support.ports import free_port
 from tests.support.server import STORY
+from tests.support.waiting import wait_until
 from tests.support.web import WebNode, web_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.client.client import NodeClient

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.ledgers import claim
 from tests.support.server import STORY
+from tests.support.waiting import wait_until
 from tests.support.web import EventStream, WebNode, everything, get_bytes, raw, web_config
 from video_pipeline.engine.jobs.tokens import remove_tokens_of
 from video_pipeline.engine.jobs.web import operations
@@ -113,10 +114,8 @@ def test_the_published_events_and_the_process_rest_when_no_stream_is_open(
 ) -> None:
     with local.stream("GET", "/events") as response:
         assert response.status_code == 200
-        assert web_node.counters()["streams_open"] == 1
-    until = time.monotonic() + 5
-    while web_node.counters()["streams_open"]:
-        assert time.monotonic() < until
+        wait_until(lambda: web_node.counters()["streams_open"] == 1)
+    wait_until(lambda: web_node.counters()["streams_open"] == 0)
     submit_and_cancel(local)  # the server may publish once more after the last subscriber has gone
     time.sleep(1.5)
     before = web_node.server.counters["events"]
@@ -188,9 +187,7 @@ def test_a_client_that_goes_frees_its_stream(web_node: WebNode) -> None:
         with raw(web_node) as connection:
             connection.sendall(get_bytes("/events"))
             assert connection.recv(1000).startswith(b"HTTP/1.1 200")
-    until = time.monotonic() + 5
-    while web_node.counters()["streams_open"] > before:
-        assert time.monotonic() < until
+    wait_until(lambda: web_node.counters()["streams_open"] <= before)
     with raw(web_node) as connection:
         connection.sendall(get_bytes("/events"))
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.support.finished_jobs import finished_job, video_bytes
-from tests.support.jobs import wait_until
+from tests.support.waiting import wait_until
 from tests.support.web import WebNode
 from video_pipeline.engine.jobs.tokens import remove_token
 from video_pipeline.engine.jobs.web.access import Caller

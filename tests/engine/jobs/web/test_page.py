@@ -15,10 +15,10 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import needs_chromium, page_of, wait_in_page
-from tests.support.jobs import wait_until
 from tests.support.ledgers import claim, job, submit
 from tests.support.page_setup import failed_job, machine, opened, unknown_publication
 from tests.support.server import STORY
+from tests.support.waiting import wait_until
 from tests.support.web import WebNode, web_config
 from video_pipeline.engine.jobs.machines import machine_name, write_machines
 from video_pipeline.engine.jobs.model import Progress

@@ -17,8 +17,9 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import needs_chromium, page_of, wait_in_page
-from tests.support.jobs import NodeProcess, node_process, tiny_story, wait_until
+from tests.support.jobs import NodeProcess, node_process, tiny_story
 from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = needs_chromium
 
