@@ -1,11 +1,11 @@
-# make demo · make test · make check · make sanitize · make soak · make image · make mutate · make bench · make bench-check · make release
+# make demo · make test · make check · make sanitize · make soak · make image · make image-check · make mutate · make bench · make bench-check · make release
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VOICES := $(VENV)/.voices
 
-.PHONY: demo test check sanitize soak image mutate format bench bench-check release clean
+.PHONY: demo test check sanitize soak image image-check mutate format bench bench-check release clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -68,11 +68,10 @@ endif
 
 KILLS ?= 200
 MESSAGES ?= 100000
-soak: $(VOICES)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, kill publications before each of their lines, audit what is left, do the same to a fleet, upgrade fleets, build an image, and rehearse a release
+soak: $(VOICES) image-check  ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, kill publications before each of their lines, audit what is left, do the same to a fleet, upgrade fleets, and rehearse a release
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
 	$(BIN)/python -m tests.engine.jobs.client.soak_fetch --megabytes 1000
-	$(BIN)/python -m tests.docker.soak_image
 	$(BIN)/python -m tests.soak_fleet --kills $(KILLS)
 	$(BIN)/python -m tests.soak_upgrade
 	KILL_EVERY=1 $(BIN)/python -m pytest -n $(JOBS) -k "killed_before_any_line" tests/engine
@@ -85,6 +84,9 @@ DIGEST ?=
 BUILDER ?=
 image: $(STAMP)  ## build the image IMAGE=cpu|cuda with docker, podman or buildah (BUILDER), on BASE and its DIGEST
 	$(BIN)/python docker/image.py --image $(IMAGE) $(if $(BASE),--base $(BASE)) $(if $(DIGEST),--digest $(DIGEST)) $(if $(BUILDER),--builder $(BUILDER))
+
+image-check: $(STAMP)  ## build the image cpu with buildah in a chroot and render in it; as root, with buildah and mmdebstrap
+	$(BIN)/python -m tests.docker.try_image
 
 MODULES ?=
 SAMPLE ?= 0

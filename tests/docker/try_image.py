@@ -1,4 +1,4 @@
-"""Build the CPU image on a base made here, and run it with a read-only root: `make soak` does, as root, with buildah.
+"""Build the CPU image on a base made here, and run it with a read-only root, as root, with buildah: `make image-check`.
 
 No container engine runs: the base comes from mmdebstrap, buildah builds in a chroot, and docker/run-read-only.sh runs
 the image's files as user 10001. It needs Debian's package index and Python's, and takes minutes.
@@ -31,7 +31,10 @@ def missing() -> str:
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"{', '.join(absent)} not installed"
-    return "" if os.geteuid() == 0 else "it needs root"
+    if os.geteuid() != 0:
+        return "it needs root"
+    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip() if tried.returncode else ""
 
 
 def run(*command: str | Path, environ: Mapping[str, str], capture: bool = False) -> str:
