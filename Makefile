@@ -32,7 +32,7 @@ $(VOICES): $(STAMP)
 # Most tests wait for processes and disks, so one file more than there are processors runs at a time.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n + 1 : 4)))
 test: $(VOICES)  ## run the tests, JOBS files at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .

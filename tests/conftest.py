@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.cuda_build import built_kernels
 from tests.support.emulator import EmulatedDriver, NotBuiltError, build
 from tests.support.forks import ForkServer
+from tests.support.order import order
 
 
 def pytest_configure() -> None:
@@ -23,6 +24,13 @@ def pytest_configure() -> None:
         "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
     )
     settings.load_profile("untimed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the files that load a machine apart, if files run side by side."""
+    if hasattr(config, "workerinput"):
+        order(items)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ from tests.support.video import decode
 from video_pipeline import native
 from video_pipeline.engine import __version__
 
+pytestmark = pytest.mark.slow
+
 UNREACHABLE = "(from versions: none)"
 """What pip says of a requirement if the index does not answer."""
 

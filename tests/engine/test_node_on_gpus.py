@@ -25,6 +25,7 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.messages import JobView
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not native.available(), reason="the native extension was not built"),
     pytest.mark.skipif(
         find_spec("cuda") is None or find_spec("nvidia") is None,

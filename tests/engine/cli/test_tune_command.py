@@ -22,6 +22,8 @@ from tests.support.tuning import video_file
 from video_pipeline.engine.tuning.records import RunData
 from video_pipeline.engine.tuning.store import read_run
 
+pytestmark = pytest.mark.slow
+
 SPACE = "search: {preset: [ultrafast, superfast], crf: [20]}\nalways: [{preset: medium, crf: 25}]\n"
 QUICK = ("--metrics", "psnr", "--goals", "cpu,size,psnr", "--repeats", "2")
 

@@ -17,6 +17,8 @@ import pytest
 from tests.support.fleets import READY_SECONDS, NamespaceFleet, ray_logs, stop
 from tests.support.namespaces import NamespacedMachine, Program, network
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 
 SET_VERSION = """
@@ -158,7 +160,6 @@ def test_no_port_of_a_machine_serves_who_has_no_token(
         assert sorted(told.stdout.split()) == ["UNAUTHENTICATED", "UNIMPLEMENTED"], told.stderr
 
 
-@pytest.mark.slow
 def test_another_version_of_ray_is_refused_with_both_versions(fleet: NamespaceFleet) -> None:
     machine = fleet.net.machine()
     fleet.give_token(machine)
@@ -189,7 +190,6 @@ def test_a_control_store_that_is_killed_is_back_and_the_driver_and_its_task_go_o
     assert len(fleet.status(worker[0])) == 2
 
 
-@pytest.mark.slow
 def test_a_raylet_that_is_killed_is_started_again(
     fleet: NamespaceFleet, worker: tuple[NamespacedMachine, Program]
 ) -> None:
@@ -204,7 +204,6 @@ def test_a_raylet_that_is_killed_is_started_again(
     assert before not in {each["id"] for each in fleet.status(machine) if each["status"] != "dead"}
 
 
-@pytest.mark.slow
 def test_a_machine_that_is_asked_to_stop_lets_its_task_end_and_takes_no_other(
     fleet: NamespaceFleet, worker: tuple[NamespacedMachine, Program]
 ) -> None:

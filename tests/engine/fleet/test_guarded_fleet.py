@@ -24,6 +24,8 @@ from tests.support.certificates import Authority, MachinePems
 from tests.support.fleets import READY_SECONDS, NamespaceFleet, stop
 from tests.support.namespaces import NamespacedMachine, Program, network
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 
 PASSWORD = "not-a-real-password"

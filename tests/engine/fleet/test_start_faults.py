@@ -20,6 +20,8 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.settings import machine_settings, server_settings
 from video_pipeline.engine.jobs.node.running_node import NodeLock
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 
 HTTP = "import http.server as h; h.HTTPServer(('', 6379), h.BaseHTTPRequestHandler).serve_forever()"

@@ -5,7 +5,11 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+import pytest
+
 from tests.soak import Soak
+
+pytestmark = pytest.mark.slow
 
 KILLS = 12
 

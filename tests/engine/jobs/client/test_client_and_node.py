@@ -43,6 +43,8 @@ from video_pipeline.engine.jobs.curve import make_client_key, make_node_key
 from video_pipeline.engine.jobs.messages import EventView
 from video_pipeline.engine.jobs.model import JobStatus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def node(tmp_path: Path, session_cache: Path) -> Iterator[NodeProcess]:

@@ -21,6 +21,8 @@ from video_pipeline.engine.jobs.machines import MachinesFile
 from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
+pytestmark = pytest.mark.slow
+
 WORKER = "dispatch.worker "
 LARGE = {"video": {"size": [540, 960]}}
 SAME = ("video_path", "thumbnail_path", "words_path")

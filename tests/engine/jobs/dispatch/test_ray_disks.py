@@ -14,6 +14,8 @@ from tests.support.rendering_fleet import TestFleet, fleet
 from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.model import JobStatus
 
+pytestmark = pytest.mark.slow
+
 FAULT = "a fault of the machine, not of the job: "
 
 

@@ -19,6 +19,8 @@ from tests.support.tolerances import CANCEL_SECONDS
 from video_pipeline.engine.jobs.dispatch.capacity import SESSION_MEMORY_MIB
 from video_pipeline.engine.jobs.model import JobStatus, Priority
 
+pytestmark = pytest.mark.slow
+
 NVENC = {"video": {"codec": "h264_nvenc"}}
 SESSIONS = (3, 1)
 """NVENC sessions of each machine with a GPU."""

@@ -18,6 +18,8 @@ from tests.support.rendering_fleet import LEASE, TestFleet, fleet
 from tests.support.s3_server import weed_program
 from video_pipeline.engine.jobs.model import Job, JobStatus
 
+pytestmark = pytest.mark.slow
+
 REDIS_PORT = 6390
 MORE_THAN_A_LEASE = LEASE + 4
 

@@ -35,6 +35,8 @@ from video_pipeline.engine.publish.base import Post
 from video_pipeline.engine.publish.records import Publications, publications_path
 from video_pipeline.engine.publish.states import PublicationState
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shop() -> Iterator[Receiver]:

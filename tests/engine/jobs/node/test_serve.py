@@ -19,6 +19,8 @@ from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 
 def folders_of(node: NodeProcess) -> Folders:
     return Folders.of(node.config)

@@ -23,6 +23,8 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.schema import MIGRATIONS
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW, LATER = "0.1.0", "0.1.1", "0.2.0"
 LATER_LEDGER = {
     "engine/jobs/ledger/schema.py": edit(
@@ -85,7 +87,6 @@ def all_completed(ledger: Ledger, jobs: list[str]) -> Callable[[], bool]:
     return lambda: all(job_of(ledger, job_id).status == "completed" for job_id in jobs)
 
 
-@pytest.mark.slow
 def test_jobs_of_before_during_and_after_an_upgrade_are_each_rendered_once(
     tmp_path: Path, versions: Versions, session_cache: Path
 ) -> None:
