@@ -22,9 +22,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 SUBNET = "10.77.0"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 SHM_BYTES = 2 << 30
 MOST_MACHINES = 99
 
@@ -94,9 +95,11 @@ class Program:
         return self._entered.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it alone."""
+        """Send a signal to it alone; after SIGSTOP wait until it runs no more."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
+        if number == signal.SIGSTOP:
+            wait_until(lambda: not _runs(self.pid), what=f"process {self.pid} stopped")
         if number == signal.SIGCONT:
             self.wake_parent()
 
@@ -210,12 +213,12 @@ class NamespacedMachine:
 
     def freeze(self) -> None:
         """Stop every process in the machine (SIGSTOP), and wait until none runs."""
-        self._signal_all(signal.SIGSTOP)
-        until = time.monotonic() + START_SECONDS
-        while running := [pid for pid in self.pids() if _state(pid) not in "TtZX"]:
-            assert time.monotonic() < until, f"still running: {running}"
+
+        def none_runs() -> bool:
             self._signal_all(signal.SIGSTOP)  # those too that were started meanwhile
-            time.sleep(0.005)
+            return not any(_runs(pid) for pid in self.pids())
+
+        wait_until(none_runs, what=f"{self.name} frozen")
 
     def thaw(self) -> None:
         """Let every process in the machine go on (SIGCONT)."""
@@ -390,13 +393,14 @@ def _only_child(parent: subprocess.Popen[bytes]) -> int:
     raise AssertionError(f"process {parent.pid} starts nothing")
 
 
-def _state(pid: int) -> str:
-    """Return the letter of a process's state in /proc, of one that has gone that of the dead."""
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "X"
-    return told[told.rindex(")") + 2]
+def _runs(pid: int) -> bool:
+    """Return whether a thread of a process is neither stopped nor dead."""
+    for file in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            told = file.read_text(encoding="utf-8", errors="replace")
+            if told[told.rindex(")") + 2] not in "TtZX":
+                return True
+    return False
 
 
 def _check(command: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ import httpx
 import yaml
 
 from tests.support.ports import free_port
+from tests.support.waiting import FAST_SECONDS
 
-READY_SECONDS = 30.0
 MISSING = "prometheus is not installed (Debian's package prometheus)"
 WORDS = frozenset(
     [
@@ -103,7 +103,7 @@ class PrometheusServer:
                 stdout=log,
                 stderr=log,
             )
-        until = time.monotonic() + READY_SECONDS
+        until = time.monotonic() + FAST_SECONDS
         while time.monotonic() < until:
             try:
                 if httpx.get(f"http://127.0.0.1:{self._port}/-/ready", timeout=1).status_code == 200:
@@ -121,12 +121,12 @@ class PrometheusServer:
     def close(self) -> None:
         """Stop it."""
         self._process.terminate()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=FAST_SECONDS)
 
     def series(self, query: str) -> list[dict[str, Any]]:
         """Return the series that a query returns now; raise AssertionError with Prometheus' words if it is wrong."""
         got = httpx.get(
-            f"http://127.0.0.1:{self._port}/api/v1/query", params={"query": query}, timeout=10
+            f"http://127.0.0.1:{self._port}/api/v1/query", params={"query": query}, timeout=FAST_SECONDS
         ).json()
         assert got["status"] == "success", f"{query}: {got.get('error')}"
         found: list[dict[str, Any]] = got["data"]["result"]

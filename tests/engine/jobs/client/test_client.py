@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.small_node import SmallNode, pong
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine.errors import (
     ConfigError,
     InputError,
@@ -67,9 +68,9 @@ def test_an_unanswered_request_is_sent_again_on_a_new_connection() -> None:
     def manners(number: int, request: Request, parts: Sequence[bytes]) -> Message | None:
         return None if number < 2 else accept(number, request, parts)
 
-    with SmallNode(manners) as node, NodeClient(node.url, timeout=1.2, retries=3) as client:
+    with SmallNode(manners) as node, NodeClient(node.url, timeout=60, retries=199) as client:
         assert client.submit(STORY).job_id == JOB
-    assert len({routing for routing, _, _ in node.asked}) == 3
+    assert len({routing for routing, _, _ in node.asked}) == len(node.asked) >= 3
     assert len({request_id for _, request_id, _ in node.asked}) == 1
     assert len({request.key for _, _, request in node.asked if isinstance(request, Submit)}) == 1
 
@@ -80,17 +81,17 @@ def test_a_node_that_comes_back_gets_the_request_at_once_again() -> None:
     def silent(number: int, request: Request, parts: Sequence[bytes]) -> None:
         heard.set()
 
-    with SmallNode(silent) as first, NodeClient(first.url, timeout=20, retries=0) as client:
+    with SmallNode(silent) as first, NodeClient(first.url, timeout=6 * PROMPT_SECONDS, retries=0) as client:
         answers: list[object] = []
         asking = threading.Thread(target=lambda: answers.append(client.submit(STORY)))
         asking.start()
-        assert heard.wait(5)
+        assert heard.wait(FAST_SECONDS)
         first.stop()
         with SmallNode(accept, port=first.port) as second:
             began = time.monotonic()
-            asking.join(10)
+            asking.join(6 * PROMPT_SECONDS)
             assert answers
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < PROMPT_SECONDS
     assert first.asked[0][1] == second.asked[0][1]
     assert first.asked[0][2] == second.asked[0][2]
 
@@ -101,15 +102,15 @@ def test_a_client_waits_while_the_node_is_busy_and_reports_it_at_its_timeout() -
             return ErrorReply(code="BUSY", message="the queue is full", retry_after=0.1)
         if number == 2:
             return accept(number, request, parts)
-        return ErrorReply(code="DRAINING", message="no new jobs", retry_after=30)
+        return ErrorReply(code="DRAINING", message="no new jobs", retry_after=300)
 
-    with SmallNode(manners) as node, NodeClient(node.url, timeout=5) as client:
+    with SmallNode(manners) as node, NodeClient(node.url, timeout=3 * PROMPT_SECONDS) as client:
         began = time.monotonic()
         assert client.submit(STORY).job_id == JOB
-        assert 0.2 <= time.monotonic() - began < 2
-        with pytest.raises(NodeError, match=r"DRAINING: no new jobs; try again in 30\.0 s") as raised:
+        assert 0.2 <= time.monotonic() - began < PROMPT_SECONDS
+        with pytest.raises(NodeError, match=r"DRAINING: no new jobs; try again in 300\.0 s") as raised:
             client.submit(STORY)
-    assert (raised.value.code, raised.value.retry_after) == ("DRAINING", 30)
+    assert (raised.value.code, raised.value.retry_after) == ("DRAINING", 300)
 
 
 @pytest.mark.parametrize(
@@ -143,16 +144,16 @@ def test_the_error_without_a_server_has_the_url_and_the_seconds() -> None:
         began = time.monotonic()
         with pytest.raises(UnreachableError, match=r"could not connect.*serve") as raised:
             client.ping()
-        assert 0.4 <= time.monotonic() - began < 2
+        assert 0.4 <= time.monotonic() - began < PROMPT_SECONDS
     assert url in str(raised.value)
     assert "within 0.4 s" in str(raised.value)
 
 
 def test_the_error_says_that_a_node_is_connected_but_does_not_answer() -> None:
-    with SmallNode(lambda *asked: None) as node, NodeClient(node.url, timeout=0.4) as client:
+    with SmallNode(lambda *asked: None) as node, NodeClient(node.url, timeout=3) as client:
         with pytest.raises(UnreachableError, match="connected, but the node did not answer"):
             client.ping()
-        assert len(node.asked) == 3
+        wait_until(lambda: len(node.asked) == 3, what="the request, sent three times")
 
 
 def test_answers_that_are_none_are_passed_over() -> None:
@@ -180,8 +181,12 @@ def test_one_client_serves_many_threads_at_once() -> None:
 
 
 def test_a_cancelled_task_takes_no_answer_from_the_others() -> None:
+    cancelled_one = threading.Event()
+
     def manners(number: int, request: Request, parts: Sequence[bytes]) -> Message:
         time.sleep(0.002)
+        if number == 60:  # the client cancels a task whose request has certainly no answer yet
+            assert cancelled_one.wait(FAST_SECONDS)
         return Submitted(job_id=f"job-{number:024x}", status=JobStatus.QUEUED, created=True)
 
     async def run(url: str) -> tuple[int, list[str]]:
@@ -191,6 +196,8 @@ def test_a_cancelled_task_takes_no_answer_from_the_others() -> None:
                 if number % 3 == 0:
                     await asyncio.sleep(0.004)
                     task.cancel()
+                if number == 60:
+                    cancelled_one.set()
             done = await asyncio.gather(*tasks, return_exceptions=True)
             # The line goes on as if nothing had been.
             after = await client.submit(STORY)
@@ -218,7 +225,7 @@ def test_one_asyncio_client_serves_loops_one_after_another() -> None:
 
 def test_closing_a_client_fails_its_pending_requests() -> None:
     with SmallNode(lambda *asked: None) as node:
-        client = NodeClient(node.url, timeout=30)
+        client = NodeClient(node.url, timeout=4 * FAST_SECONDS)
         failures: list[Exception] = []
 
         def ask() -> None:
@@ -229,24 +236,23 @@ def test_closing_a_client_fails_its_pending_requests() -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while not node.asked:
-            time.sleep(0.01)
+        wait_until(lambda: node.asked, what="a request")
         client.close()
-        asking.join(5)
+        asking.join(FAST_SECONDS)
         assert "closed" in str(failures[0])
         with pytest.raises(NodeError, match="closed"):
             client.ping()
 
 
 def test_a_forgotten_client_ends_its_thread() -> None:
-    before = threading.active_count()
     with SmallNode(accept) as node:
+        before = set(threading.enumerate())
         client = NodeClient(node.url)
         client.ping()
-        assert threading.active_count() == before + 2
+        (own,) = set(threading.enumerate()) - before
         del client
         gc.collect()
-        assert threading.active_count() == before + 1
+        wait_until(lambda: not own.is_alive(), what="the end of the client's thread")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -341,7 +347,7 @@ def test_a_retry_whose_answer_was_lost_finds_the_job_queued() -> None:
             return ErrorReply(code="CONFLICT", message="the job is queued")
         return view(JOB, JobStatus.QUEUED)
 
-    with SmallNode(manners) as node, NodeClient(node.url, timeout=0.6, retries=2) as client:
+    with SmallNode(manners) as node, NodeClient(node.url, timeout=60, retries=199) as client:
         assert client.retry(JOB).status is JobStatus.QUEUED
     with (
         SmallNode(lambda *_: ErrorReply(code="CONFLICT", message="no")) as node,

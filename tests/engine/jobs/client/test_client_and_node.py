@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,8 +21,7 @@ import pytest
 from tests.support.audit import processes_of
 from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story
 from tests.support.paths import ROOT
-from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
     ContentGenerationOrchestrator,
@@ -45,18 +45,29 @@ from video_pipeline.engine.jobs.model import JobStatus
 
 pytestmark = pytest.mark.slow
 
+PATIENT_SECONDS = 2 * FAST_SECONDS
+"""Timeout of clients whose patience is not what a test is about."""
+
+ENDLESS_SECONDS = 1200.0
+"""Half the length of a video that no test waits for: it is cancelled."""
+
 
 @pytest.fixture
 def node(tmp_path: Path, session_cache: Path) -> Iterator[NodeProcess]:
     """A node with one slot, which answers."""
     with node_process(tmp_path, cache=session_cache) as running:
-        with NodeClient(url_of(running), timeout=30) as client:
-            client.ping()
+        running.wait_until_ready()
         yield running
 
 
 def url_of(node: NodeProcess) -> str:
     return node.config.node.bind
+
+
+def told_url_of(node: NodeProcess) -> str:
+    """Return the URL of a node that has chosen its port, once it is ready."""
+    node.wait_until_ready()
+    return re.findall(r"tcp://127\.0\.0\.1:\d+", node.log.read_text())[0]
 
 
 def server_pid_of(node: NodeProcess) -> int:
@@ -93,7 +104,7 @@ def kinds(events: list[EventView]) -> list[str]:
 
 
 def test_a_submit_whose_server_is_killed_before_the_reply_makes_one_job(node: NodeProcess) -> None:
-    with NodeClient(url_of(node), timeout=30) as client:
+    with NodeClient(url_of(node), timeout=PATIENT_SECONDS) as client:
         client.ping()
         for round_ in range(4):
             victim = server_pid_of(node)
@@ -105,7 +116,7 @@ def test_a_submit_whose_server_is_killed_before_the_reply_makes_one_job(node: No
                     os.kill(victim, signal.SIGCONT)  # it may have answered by the time it dies
                     time.sleep(0.002 * round_)
                 os.kill(victim, signal.SIGKILL)
-                made = asking.result(30)
+                made = asking.result(2 * PATIENT_SECONDS)
             again = client.submit(tiny_story(f"s{round_}"), key=f"k{round_}")
             assert (again.job_id, again.created) == (made.job_id, False)
         assert len(list(client.jobs())) == 4
@@ -114,7 +125,7 @@ def test_a_submit_whose_server_is_killed_before_the_reply_makes_one_job(node: No
 
 
 def test_a_job_is_watched_to_its_end_although_the_server_dies(node: NodeProcess) -> None:
-    with NodeClient(url_of(node), timeout=20) as client:
+    with NodeClient(url_of(node), timeout=PATIENT_SECONDS) as client:
         job = client.submit(long_story()).job_id
         events: list[EventView] = []
         for event in client.watch(job):
@@ -126,7 +137,7 @@ def test_a_job_is_watched_to_its_end_although_the_server_dies(node: NodeProcess)
         assert kinds(events) == ["queued", "processing", "completed"]
         numbers = [event.seq for event in events]
         assert numbers == sorted(set(numbers))
-        view = client.wait(job, 5)
+        view = client.wait(job, FAST_SECONDS)
         assert view.status is JobStatus.COMPLETED
         assert view.result is not None
         assert Path(view.result["video_path"]).is_file()
@@ -135,22 +146,26 @@ def test_a_job_is_watched_to_its_end_although_the_server_dies(node: NodeProcess)
 
 
 def test_a_wait_and_a_watch_outlast_the_node(node: NodeProcess) -> None:
-    with NodeClient(url_of(node), timeout=2) as client:
-        job = client.submit(long_story(seconds=48), {"video": {"compositor": "ffmpeg"}}).job_id
+    with (
+        NodeClient(url_of(node), timeout=PATIENT_SECONDS) as patient,
+        NodeClient(url_of(node), timeout=4) as client,
+        NodeClient(url_of(node), timeout=1) as impatient,
+    ):
+        job = patient.submit(long_story(seconds=48), {"video": {"compositor": "ffmpeg"}}).job_id
         ended: list[JobStatus] = []
         seen: list[EventView] = []
         waiting = threading.Thread(target=lambda: ended.append(client.wait(job).status))
         watching = threading.Thread(target=lambda: seen.extend(client.watch(job)))
         waiting.start()
         watching.start()
-        wait_until(lambda: client.status(job).stage == "render", what="frames")
+        wait_until(lambda: seen and patient.status(job).stage == "render", what="frames, and an event")
         node.kill()
         with pytest.raises(UnreachableError):
-            client.ping()
-        time.sleep(1)  # longer than the client's patience, in all
+            impatient.ping()
+        time.sleep(3.5)  # longer than the client's patience, in all
         node.start()
-        waiting.join(40)
-        watching.join(10)
+        waiting.join(4 * FAST_SECONDS)
+        watching.join(FAST_SECONDS)
         assert ended == [JobStatus.COMPLETED]
         assert kinds(seen) == ["queued", "processing", "requeued", "processing", "completed"]
 
@@ -159,11 +174,10 @@ def test_a_client_gets_the_outcome_if_all_events_are_lost(
     tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The events' socket is connected to a silent server, so the outcome must come from the ledger."""
-    port = free_port(beside=1)
     with (
-        node_process(tmp_path, cache=session_cache, node={"bind": f"tcp://127.0.0.1:{port}"}) as node,
+        node_process(tmp_path, cache=session_cache, node={"bind": "tcp://127.0.0.1:*"}) as node,
         socket.create_server(("127.0.0.1", 0)) as deaf,
-        NodeClient(url_of(node), timeout=20) as client,
+        NodeClient(told_url_of(node), timeout=PATIENT_SECONDS) as client,
     ):
         nowhere = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
         monkeypatch.setattr(line, "events_url", lambda url, events: nowhere)
@@ -177,8 +191,8 @@ def test_a_client_gets_the_outcome_if_all_events_are_lost(
 
 def test_cancelling_a_task_does_not_affect_the_replies_of_others(node: NodeProcess) -> None:
     async def run() -> None:
-        async with AsyncNodeClient(url_of(node), timeout=20) as client:
-            job = (await client.submit(long_story())).job_id
+        async with AsyncNodeClient(url_of(node), timeout=PATIENT_SECONDS) as client:
+            job = (await client.submit(long_story(seconds=ENDLESS_SECONDS))).job_id
             waits = [asyncio.create_task(client.wait(job)) for _ in range(12)]
             submits = [
                 asyncio.create_task(client.submit(tiny_story(f"t{n}"), key=f"t{n}")) for n in range(40)
@@ -212,6 +226,7 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
     stranger = make_client_key(tmp_path / "elsewhere", "eve", into=tmp_path / "eve")
     section = {"keys_path": str(keys), "curve": "on", "bind": f"ipc://{tmp_path}/n.sock"}
     with node_process(tmp_path, cache=session_cache, node=section) as node:
+        node.wait_until_ready()
         url = url_of(node)
         with NodeClient(url, key_file=ada, node_key=public) as client:
             assert client.ping().user == "ada"
@@ -232,10 +247,10 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
                 assert {event.job_id for event in seen} == {own}
                 assert start > 0
         for wrong, timeout, error, words in (
-            ({"key_file": stranger, "node_key": public}, 1, AccessError, "does not know this client's key"),
-            ({}, 15, AccessError, "requires keys"),  # only one of several connections gets the reason
+            ({"key_file": stranger, "node_key": public}, 30, AccessError, "does not know this client's key"),
+            ({}, 60, AccessError, "requires keys"),  # only one of several connections gets the reason
             (
-                *({"key_file": ada, "node_key": keys / "clients/bob.key"}, 1),
+                *({"key_file": ada, "node_key": keys / "clients/bob.key"}, 3),
                 *(UnreachableError, "check the node.s public key"),
             ),
         ):
@@ -244,7 +259,7 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
                 wrong_client.ping()
     with (
         node_process(tmp_path, cache=session_cache, node={"curve": "off"}) as node,
-        NodeClient(url_of(node), timeout=10, key_file=ada, node_key=public) as client,
+        NodeClient(url_of(node), timeout=PATIENT_SECONDS, key_file=ada, node_key=public) as client,
         pytest.raises(AccessError, match="does not use keys"),
     ):
         client.ping()
@@ -259,6 +274,7 @@ def test_every_client_reads_node_and_keys_from_the_environment_and_arguments_ove
     bob = make_client_key(keys, "bob", into=tmp_path / "bob")
     section = {"keys_path": str(keys), "curve": "on", "bind": f"ipc://{tmp_path}/n.sock"}
     with node_process(tmp_path, cache=session_cache, node=section) as node:
+        node.wait_until_ready()
         monkeypatch.setenv("VIDEO_PIPELINE_CONNECT", url_of(node))
         monkeypatch.setenv("VIDEO_PIPELINE_KEY_FILE", str(ada))
         monkeypatch.setenv("VIDEO_PIPELINE_NODE_KEY", str(public))
@@ -302,7 +318,13 @@ def test_an_upstream_generator_feeds_a_node(node: NodeProcess) -> None:
         ]
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
-            command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+            command,
+            cwd=ROOT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=4 * FAST_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
@@ -323,7 +345,7 @@ def test_a_killed_client_changes_nothing_on_the_node(node: NodeProcess) -> None:
         "client = NodeClient(sys.argv[1])\nprint(client.ping().user, flush=True)\n"
         "list(client.watch())\n"
     )
-    with NodeClient(url_of(node), timeout=20) as client:
+    with NodeClient(url_of(node), timeout=PATIENT_SECONDS) as client:
         client.ping()
         watcher = subprocess.Popen(
             [sys.executable, "-c", script, url_of(node)], stdout=subprocess.PIPE, cwd=ROOT
@@ -334,14 +356,14 @@ def test_a_killed_client_changes_nothing_on_the_node(node: NodeProcess) -> None:
         watcher.wait()
         watcher.stdout.close()
         job = client.submit(tiny_story()).job_id
-        assert client.wait(job, 30).status is JobStatus.COMPLETED
+        assert client.wait(job, 2 * FAST_SECONDS).status is JobStatus.COMPLETED
     assert processes_of(node.config.state_dir())
 
 
 def test_the_high_level_pipelines_give_the_same_results_on_a_node(node: NodeProcess) -> None:
     # Sections of the operator are not sent; the others are sent with each job, which may override them.
     config = {"video": {"fps": 30, "crf": 33}, "storage": {"output_path": "/nowhere"}}
-    with VideoGenerationPipeline(config, connect=url_of(node), timeout=20) as pipeline:
+    with VideoGenerationPipeline(config, connect=url_of(node), timeout=PATIENT_SECONDS) as pipeline:
         job = pipeline.submit_job(tiny_story("first"), {"video": {"fps": 25}}, "high", key="guide-1")
         result = pipeline.wait_for_job(job.id, timeout=60)
         assert Path(result["video_path"]).is_relative_to(node.config.storage.output_path)
@@ -362,14 +384,14 @@ def test_the_high_level_pipelines_give_the_same_results_on_a_node(node: NodeProc
             return {**tiny_story("written"), "title": prompt}
 
     async def run() -> None:
-        async with AsyncVideoGenerationPipeline(connect=url_of(node), timeout=20) as pipeline:
+        async with AsyncVideoGenerationPipeline(connect=url_of(node), timeout=PATIENT_SECONDS) as pipeline:
             orchestrator = ContentGenerationOrchestrator(Generator(), pipeline)
             done = await orchestrator.generate_content("On a node", {"video": {"video": {"fps": 60}}})
             assert done["video"]["video_info"]["fps"] == 60
             assert orchestrator.job_tracker.counts()[JobStatus.COMPLETED] == 1
-            long = await pipeline.submit_job(long_story())
+            long = await pipeline.submit_job(long_story(seconds=ENDLESS_SECONDS))
             assert (await pipeline.cancel_job(long.id))["status"] in ("queued", "processing", "cancelled")
             with pytest.raises(JobError, match="was cancelled"):
-                await pipeline.wait_for_job(long.id, timeout=20)
+                await pipeline.wait_for_job(long.id, timeout=2 * FAST_SECONDS)
 
     asyncio.run(run())
