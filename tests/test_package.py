@@ -67,7 +67,7 @@ class Installation:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -81,7 +81,7 @@ def build_wheel(folder: Path) -> Path:
         (*pip, f"--config-settings=build-dir={folder / 'cmake'}", ROOT),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     if UNREACHABLE in done.stderr and os.environ.get("CI") != "true":
@@ -96,13 +96,13 @@ def install(wheel: Path, environment: Path) -> tuple[Path, Path]:
 
     A .pth file in a folder that another .pth file names is not read, so the editable installation stays out.
     """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=300)
     python = environment / "bin/python"
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(environment)}))
     these = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     (packages / "dependencies.pth").write_text("\n".join(these))
     pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index")
-    subprocess.run((*pip, wheel), check=True, timeout=60)
+    subprocess.run((*pip, wheel), check=True, timeout=300)
     return python, packages
 
 

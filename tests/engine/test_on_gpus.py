@@ -171,8 +171,8 @@ def test_auto_encodes_again_on_the_processor_where_the_only_card_fails_or_refuse
     ("faults", "words"),
     [
         ("EncodePicture=20:12", "\n  EncodePicture failed!: generic error (20)"),
-        ("EncodePicture=hang:12", "h264_nvenc: the GPU's driver did not return from a call for 3 s"),
-        ("InitializeEncoder=hang:1", "the GPU's driver did not open an encoder for 3 s"),
+        ("EncodePicture=hang:12", "h264_nvenc: the GPU's driver did not return from a call for 5 s"),
+        ("InitializeEncoder=hang:1", "the GPU's driver did not open an encoder for 5 s"),
     ],
     ids=["fails", "does not return", "stands still"],
 )
@@ -186,10 +186,12 @@ def test_a_job_on_a_broken_card_ends_in_time_and_says_why(
     for name, value in driver.environment(faults=faults).items():
         monkeypatch.setenv(name, value)
     video = {"codec": "h264_nvenc", "size": [320, 256]}
-    config = node_config(tmp_path, video=video, node={"lease": 3})
+    config = node_config(tmp_path, video=video, node={"lease": 5})
     with RunningNode(config) as node:
         job_id = submit(node.ledger, tiny_story(seconds=3))
-        turn_until(node, lambda: job_of(node.ledger, job_id).error_message, what="a failed attempt")
+        turn_until(
+            node, lambda: job_of(node.ledger, job_id).error_message, seconds=120, what="a failed attempt"
+        )
         job = job_of(node.ledger, job_id)
     assert words in (job.error_message or ""), job.error_message
     assert (job.attempts, job.interruptions) == (0, 1)

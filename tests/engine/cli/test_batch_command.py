@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import COMMAND, SMALL, run, scene, write
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.outputs.video_info import probe_video
 
 
@@ -51,15 +52,16 @@ def test_a_wrong_table_is_an_error_before_anything_is_made(batch: list[str | Pat
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_batch_that_is_stopped_in_the_middle_continues(number: signal.Signals, tmp_path: Path) -> None:
-    template = write(tmp_path, scene(text="{{row}}", duration=2), "t.json")
-    table = write(tmp_path, "n\n" + "1\n" * 8, "t.csv")
+    template = write(tmp_path, scene(text="{{row}}", duration="{{seconds}}"), "t.json")
+    # The third row takes long enough for a signal that is sent after the second.
+    table = write(tmp_path, "seconds\n0.5\n0.5\n240\n" + "0.5\n" * 5, "t.csv")
     arguments = [str(each) for each in (table, "--template", template, "-o", tmp_path / "out", *SMALL)]
     command = [*COMMAND, "render-many", *arguments, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         finished = [json.loads(child.stdout.readline())["name"] for _ in range(2)]
         child.send_signal(number)
-        _, errors = child.communicate(timeout=20)
+        _, errors = child.communicate(timeout=2 * FAST_SECONDS)
     assert child.returncode == (-9 if number is signal.SIGKILL else 130)
     if number is signal.SIGINT:
         assert "the same command continues with the others" in errors
@@ -86,7 +88,7 @@ def test_a_batch_that_is_killed_again_and_again_loses_no_row_and_ends_each_once(
             lines = [json.loads(child.stdout.readline()) for _ in range(kills + 1)]
             time.sleep(draw.uniform(0, 0.4))
             child.kill()
-            rest, _ = child.communicate(timeout=20)
+            rest, _ = child.communicate(timeout=2 * FAST_SECONDS)
         lines += [json.loads(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
         told += [each["name"] for each in lines if each.get("status") == "rendered"]
     last = [json.loads(line) for line in run("render-many", *arguments, "--json").stdout.splitlines()]

@@ -20,27 +20,29 @@ from PIL import Image
 
 from tests.support.jobs import long_story, node_process, tiny_story
 from tests.support.paths import ROOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.jobs.client.client import NodeClient
 
 NO_JOB = "job-" + "0" * 24
 Command = Callable[..., tuple[int, str, str]]
 
+ENDLESS_SECONDS = 1200.0
+"""Half the length of a video that no test waits for: it is cancelled."""
+
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[str]:
     """A node with one slot, which answers."""
     with node_process(tmp_path_factory.mktemp("node"), cache=session_cache) as node:
-        with NodeClient(node.config.node.bind, timeout=30) as client:
-            client.ping()
+        node.wait_until_ready()
         yield node.config.node.bind
 
 
 @pytest.fixture
 def client(url: str) -> Iterator[NodeClient]:
     """A client of the node; the jobs that a test leaves are cancelled."""
-    with NodeClient(url, timeout=30) as made:
+    with NodeClient(url, timeout=2 * FAST_SECONDS) as made:
         yield made
         for status in ("queued", "processing"):
             for job in made.jobs(status=status):
@@ -320,9 +322,11 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     )
     assert status == 0
     assert "a drawn picture is shown instead" in out
-    long = client.submit(long_story()).job_id
-    threading.Timer(0.5, lambda: client.cancel(long)).start()
+    long = client.submit(long_story(seconds=ENDLESS_SECONDS)).job_id
+    cancelling = threading.Timer(0.5, lambda: client.cancel(long))
+    cancelling.start()
     status, out, _ = run("watch", long)
+    cancelling.join()
     assert status == 130
     assert out.splitlines()[-1] == f"{long}  cancelled"
     assert run("cancel", long)[0] == 0  # the picture is the one of the request
@@ -450,15 +454,16 @@ def test_watching_all_continues_until_it_is_interrupted(url: str, client: NodeCl
             reading.start()
             # Jobs from before the watch are not shown: go on submitting until one is.
             jobs: list[str] = []
-            for number in range(20):
-                jobs.append(client.submit(tiny_story(f"all{number}")).job_id)
-                assert client.wait(jobs[-1], 30).status == "completed"
-                if any(event["kind"] == "completed" for event in seen):
-                    break
-            wait_until(lambda: any(event["kind"] == "completed" for event in seen), what="a completed job")
+
+            def one_more_is_seen() -> bool:
+                jobs.append(client.submit(tiny_story(f"all{len(jobs)}")).job_id)
+                assert client.wait(jobs[-1], 4 * FAST_SECONDS).status == "completed"
+                return any(event["kind"] == "completed" for event in seen)
+
+            wait_until(one_more_is_seen, seconds=4 * FAST_SECONDS, what="a completed job")
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(10) == 130
-            reading.join(5)
+            assert watching.wait(FAST_SECONDS) == 130
+            reading.join(FAST_SECONDS)
             assert watching.stderr is not None
             assert "submitted jobs continue" in watching.stderr.read()
         finally:
@@ -469,7 +474,7 @@ def test_watching_all_continues_until_it_is_interrupted(url: str, client: NodeCl
 
 
 def test_a_terminal_shows_a_bar_with_stage_percent_speed_and_time_left(url: str, client: NodeClient) -> None:
-    job = client.submit(long_story(seconds=300)).job_id
+    job = client.submit(long_story(seconds=ENDLESS_SECONDS)).job_id
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "video_pipeline.engine.cli.main", "watch", job, "--connect", url],
@@ -480,7 +485,7 @@ def test_a_terminal_shows_a_bar_with_stage_percent_speed_and_time_left(url: str,
     )
     os.close(follower)
     text, cancelled = b"", False
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 4 * FAST_SECONDS
     while time.monotonic() < deadline:
         if select.select([leader], [], [], 0.2)[0]:
             try:
@@ -491,7 +496,7 @@ def test_a_terminal_shows_a_bar_with_stage_percent_speed_and_time_left(url: str,
             client.cancel(job)
             cancelled = True
     os.close(leader)
-    assert process.wait(10) == 130
+    assert process.wait(FAST_SECONDS) == 130
     shown = text.decode()
     for words in ("rendering", " %", " fps", " s left", "━", "cancelled"):
         assert words in shown, words

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.jobs import NodeProcess, node_process, tiny_story
 from tests.support.paths import ROOT
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.outputs.paths import ROLES
@@ -26,17 +27,16 @@ Command = Callable[..., tuple[int, str, str]]
 def node(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[NodeProcess]:
     """A node with one slot, which answers."""
     with node_process(tmp_path_factory.mktemp("node"), cache=session_cache) as running:
-        with NodeClient(running.config.node.bind, timeout=30) as client:
-            client.ping()
+        running.wait_until_ready()
         yield running
 
 
 @pytest.fixture(scope="module")
 def completed(node: NodeProcess) -> str:
     """A completed job."""
-    with NodeClient(node.config.node.bind, timeout=30) as client:
+    with NodeClient(node.config.node.bind, timeout=2 * FAST_SECONDS) as client:
         job_id = client.submit(tiny_story("done"), key="done").job_id
-        assert client.wait(job_id, 60).status == "completed"
+        assert client.wait(job_id, 4 * FAST_SECONDS).status == "completed"
         return job_id
 
 
@@ -159,7 +159,7 @@ def test_a_terminal_shows_a_bar_and_standard_output_has_only_paths(
         stderr=theirs,
         cwd=ROOT,
         env={**os.environ, "VIDEO_PIPELINE_CONNECT": node.config.node.bind, "TERM": "xterm"},
-        timeout=60,
+        timeout=4 * FAST_SECONDS,
         check=False,
     )
     os.close(theirs)

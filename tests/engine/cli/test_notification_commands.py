@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.command import run
 from tests.support.receiver import SECRET, Receiver, receiver
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.cli.doctor_notifications import examine_notifications, probe_notifications
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.notify.deliver import deliver_to_target
@@ -31,7 +32,7 @@ def written(folder: Path, shop: Receiver, **webhook: Any) -> tuple[Path, Config]
         "url": shop.url,
         "secret_file": str(folder / "secret"),
         "allow_private": True,
-        "timeout": 2,
+        "timeout": FAST_SECONDS,
         **webhook,
     }
     settings = {

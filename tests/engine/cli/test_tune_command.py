@@ -8,7 +8,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.support.command import COMMAND, run
 from tests.support.disks import small_disk
 from tests.support.emulator import EmulatedDriver
 from tests.support.tuning import video_file
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.tuning.records import RunData
 from video_pipeline.engine.tuning.store import read_run
 
@@ -73,11 +73,12 @@ def _stored(path: Path) -> set[tuple[Any, ...]]:
 
 def _wait_for(path: Path, count: int, process: subprocess.Popen[Any]) -> None:
     """Wait until a run has stored some measurements."""
-    deadline = time.monotonic() + 60
-    while _count(path) < count:
-        assert time.monotonic() < deadline
+
+    def stored() -> bool:
         assert process.poll() is None
-        time.sleep(0.05)
+        return _count(path) >= count
+
+    wait_until(stored, seconds=4 * FAST_SECONDS, what=f"{count} measurements")
 
 
 def _count(path: Path) -> int:
@@ -230,7 +231,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_nothing_running(
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=environment)
     _wait_for(path, 1, process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=4 * FAST_SECONDS)
     assert process.returncode == status
     assert "interrupted; what was measured is stored: `video-pipeline tune resume`" in said
     assert not list(scratch.iterdir())
@@ -244,7 +245,7 @@ def test_a_full_disk_ends_the_run_and_a_later_call_goes_on(tmp_path: Path, mater
         process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
         _wait_for(path, 1, process)
         filler.write_bytes(bytes(shutil.disk_usage(folder).free))
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=4 * FAST_SECONDS)
         assert process.returncode == 1
         assert "cannot be written" in said
         assert "`tune resume` goes on with what is stored" in said

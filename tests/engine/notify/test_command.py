@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.notify.alerts import note_of
@@ -29,7 +29,9 @@ def a_note(message_id: str = "msg_1") -> Note:
     return note_of(new, now=time.time())
 
 
-def run_python(code: str, *arguments: str, timeout: float = 20.0, message_id: str = "msg_1") -> str | None:
+def run_python(
+    code: str, *arguments: str, timeout: float = 6 * PROMPT_SECONDS, message_id: str = "msg_1"
+) -> str | None:
     """Run Python code as a command; return its error."""
     command = NoteCommand(argv=[sys.executable, "-c", code, *arguments], timeout=timeout)
     failure = command(a_note(message_id))
@@ -76,17 +78,13 @@ def test_a_command_that_fails_is_told_by_its_status_and_last_line() -> None:
 
 def test_a_command_without_end_is_killed_with_children_that_left_its_session(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    code = (
-        "import os, subprocess, sys, time\n"
-        "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
-        "found = [os.getpid(), subprocess.Popen(sleep).pid, subprocess.Popen(sleep, start_new_session=True).pid]\n"
-        "open(sys.argv[1], 'w').write(' '.join(map(str, found)))\n"
-        "time.sleep(600)\n"
-    )
+    script = 'sleep 600 & one=$!; setsid sleep 600 & echo $$ $one $! > "$0"; wait'
+    command = NoteCommand(argv=["sh", "-c", script, str(pids)], timeout=2.0)
     began = time.monotonic()
-    error = run_python(code, str(pids), timeout=2.0, message_id="msg_children")
-    assert error == "killed after 2 s (notifications.command_timeout)"
-    assert time.monotonic() - began < 10
+    failure = command(a_note("msg_children"))
+    assert failure is not None
+    assert failure.error == "killed after 2 s (notifications.command_timeout)"
+    assert time.monotonic() - began < FAST_SECONDS
     found = [int(pid) for pid in pids.read_text().split()]
     assert len(found) == 3
     wait_until(lambda: not any(map(is_running, found)), what="all killed")
@@ -101,7 +99,7 @@ def test_a_child_that_keeps_the_output_open_is_killed_when_its_command_has_ended
     )
     began = time.monotonic()
     assert run_python(code, str(pid), message_id="msg_open") is None
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 2 * PROMPT_SECONDS
     wait_until(lambda: not is_running(int(pid.read_text())), what="killed")
 
 

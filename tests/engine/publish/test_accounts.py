@@ -20,6 +20,7 @@ import yaml
 
 from tests.engine.publish.test_youtube import connected
 from tests.support.command import run
+from tests.support.waiting import FAST_SECONDS
 from tests.support.youtube_fake import CLIENT_SECRET, YoutubeFake
 from video_pipeline.engine.errors import ConfigError, InputError, ServiceError
 from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens, StoredAccount
@@ -45,7 +46,7 @@ def node_file(fake: YoutubeFake, folder: Path) -> Path:
 
 def status_of(address: str) -> int:
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=FAST_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -71,7 +72,7 @@ def test_an_account_is_connected_in_a_browser_checked_listed_and_removed(
         assert status_of(f"{redirect}?code=stolen&state=guessed") == 400
         assert status_of(f"{redirect}?code=stolen") == 400
         assert status_of(address) == 200
-        output, errors = program.communicate(timeout=30)
+        output, errors = program.communicate(timeout=2 * FAST_SECONDS)
     assert program.returncode == 0, errors
     file = tmp_path / "state" / "accounts" / "youtube" / "studio.json"
     assert file.stat().st_mode & 0o777 == 0o600

@@ -27,6 +27,7 @@ from tests.support.instagram_fake import (
 )
 from tests.support.instagram_setup import CONTENT, S, connected, full_post, published, quick
 from tests.support.kill_points import kill_points, killed_before_line
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.net.client import ServiceAnswer
@@ -73,7 +74,7 @@ def test_metas_own_client_publishes_on_the_fake(fake: InstagramFake, sdk: Facebo
             "offset": "0",
             "file_size": str(len(CONTENT)),
         },
-        timeout=5,
+        timeout=FAST_SECONDS,
     )
     assert sent.json()["success"] is True
     container = ShadowIGMediaBuilder(made["id"], api=sdk)

@@ -17,6 +17,7 @@ import yaml
 from tests.engine.publish.test_instagram import connected, quick
 from tests.support.command import run
 from tests.support.instagram_fake import APP_ID, APP_SECRET, DAY, USER_ID, InstagramFake, RefusalError
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.errors import InputError, ServiceError
 from video_pipeline.engine.net.retry import RetryPolicy
 from video_pipeline.engine.net.secret import Secret
@@ -130,7 +131,7 @@ def test_a_token_that_has_ended_or_is_refused_must_be_connected_again(
 
 
 def connect(fake: InstagramFake, token: str, user: str | None = None) -> MetaAccount:
-    graph = GraphCalls(base=f"{fake.url}/v26.0", timeout=3.0, policy=RetryPolicy(attempts=1))
+    graph = GraphCalls(base=f"{fake.url}/v26.0", timeout=FAST_SECONDS, policy=RetryPolicy(attempts=1))
     return connect_by_token(
         graph,
         app_id=APP_ID,
@@ -256,7 +257,7 @@ def test_secrets_that_a_person_types_are_not_echoed(fake: InstagramFake, tmp_pat
                 while question not in told:
                     told += program.stderr.read1(1)  # type: ignore[attr-defined]
                 os.write(controller, f"{answer}\n".encode())
-            output, errors = program.communicate(timeout=60)
+            output, errors = program.communicate(timeout=4 * FAST_SECONDS)
         assert program.returncode == 0, errors
         os.set_blocking(controller, False)
         try:

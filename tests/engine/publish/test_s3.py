@@ -13,6 +13,7 @@ import pytest
 from tests.engine.publish.test_carry_on import MODULES, a_post
 from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, weed_program
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.publish.base import Post, Published
@@ -48,7 +49,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def calls_to(server: S3Server, bucket: str = "videos", **more: Any) -> S3Calls:
-    account = {"bucket": bucket, "endpoint": server.url, "prefix": "a/", "timeout": 5, **more}
+    account = {"bucket": bucket, "endpoint": server.url, "prefix": "a/", "timeout": FAST_SECONDS, **more}
     config = load_config({"publishing": {"accounts": {"s3": {"default": account}}}}, environ=False)
     calls = connect_account(config, platform="s3", account="default")
     assert isinstance(calls, S3Calls)

@@ -14,6 +14,7 @@ import pytest
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.tiktok_fake import CREATOR, DIRECT, INBOX, TiktokFake
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, ServiceError
 from video_pipeline.engine.net.retry import RetryPolicy
@@ -51,7 +52,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[TiktokFake]:
 
 def connected(fake: TiktokFake, folder: Path, *, lives: float = 86_400, **keys: Any) -> Config:
     """Return the configuration of an account with tokens that the fake knows."""
-    account = {"endpoint": fake.url, "timeout": 3.0, **keys}
+    account = {"endpoint": fake.url, "timeout": FAST_SECONDS, **keys}
     config = load_config(
         {
             "node": {"state_path": str(folder / "state")},

@@ -21,6 +21,7 @@ from tests.engine.publish.test_tiktok import connected
 from tests.support.command import run
 from tests.support.kill_points import killed_before_line
 from tests.support.tiktok_fake import CLIENT_SECRET, TiktokFake
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.cli.accounts_command import PLATFORMS
 from video_pipeline.engine.errors import InputError, ServiceError
 from video_pipeline.engine.publish import oauth
@@ -63,7 +64,7 @@ def test_an_account_is_connected_in_a_browser_checked_listed_and_removed(
         address = told[1].strip()
         assert len(parse_qs(urlsplit(address).query)["scope"][0].split(",")) == scopes
         assert status_of(address) == 200
-        output, errors = program.communicate(timeout=30)
+        output, errors = program.communicate(timeout=2 * FAST_SECONDS)
     assert program.returncode == 0, errors
     file = tmp_path / "state" / "accounts" / "tiktok" / "studio.json"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -206,6 +207,6 @@ def test_a_token_endpoint_that_says_its_error_with_the_status_200_is_believed(
     fake.vendor.refreshes.clear()
     account = files.load("tiktok", "default", StoredAccount)
     with pytest.raises(ServiceError, match="invalid_grant") as told:
-        oauth.refreshed_grant(account.app, account.grant, timeout=3.0, now=time.time())
+        oauth.refreshed_grant(account.app, account.grant, timeout=FAST_SECONDS, now=time.time())
     assert told.value.kind == "denied"
     assert "rft.first" not in str(told.value)

@@ -14,6 +14,7 @@ import standardwebhooks
 
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.service_fakes import Answer, Asked, ServiceFake, Vendor
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.publish.base import PlatformCalls
@@ -58,9 +59,14 @@ def receiver() -> Iterator[ServiceFake]:
 
 
 def calls_to(fake: ServiceFake, folder: Path, secret: str = SECRET) -> PlatformCalls:
+    """Return calls to the fake; they wait longer for an answer unless it is to drip."""
     file = folder / "secret"
     file.write_text(secret)
-    account = {"url": f"{fake.url}/posts", "secret_file": str(file), "timeout": 2}
+    account = {
+        "url": f"{fake.url}/posts",
+        "secret_file": str(file),
+        "timeout": 2 if "drip" in fake.faults else FAST_SECONDS,
+    }
     config = load_config({"publishing": {"accounts": {"webhook": {"default": account}}}}, environ=False)
     return connect_account(config, platform="webhook", account="default")
 

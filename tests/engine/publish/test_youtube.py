@@ -23,6 +23,7 @@ import pytest
 from tests.engine.publish.test_carry_on import a_post
 from tests.support.discovery import discovery_document
 from tests.support.kill_points import kill_points, killed_before_line
+from tests.support.waiting import FAST_SECONDS
 from tests.support.youtube_fake import UNIT, YoutubeFake
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, ServiceError
@@ -59,7 +60,7 @@ def fake() -> Iterator[YoutubeFake]:
 
 
 def config_for(fake: YoutubeFake, state: Path, **keys: Any) -> Config:
-    account = {"endpoint": fake.url, "timeout": 3.0, **keys}
+    account = {"endpoint": fake.url, "timeout": FAST_SECONDS, **keys}
     return load_config(
         {
             "node": {"state_path": str(state)},
@@ -126,7 +127,7 @@ def published(config: Config, post: Post, state: Path, *, rounds: int = 30) -> P
 def google_client(fake: YoutubeFake) -> Any:
     document = copy.deepcopy(discovery_document("youtube.v3"))
     document["rootUrl"] = document["baseUrl"] = f"{fake.url}/"
-    http = httplib2.Http(timeout=5)
+    http = httplib2.Http(timeout=FAST_SECONDS)
     http.redirect_codes = http.redirect_codes - {308}
     credentials = google.oauth2.credentials.Credentials(token=fake.vendor.new_token())
     return googleapiclient.discovery.build_from_document(

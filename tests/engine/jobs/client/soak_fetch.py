@@ -26,25 +26,26 @@ from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.jobs.client.client import NodeClient
 
 CLIENT = """
-import sys, time
+import sys
 from pathlib import Path
 from video_pipeline.engine.jobs.client.client import NodeClient
 
 def show(progress):
     print(progress.done_bytes, flush=True)
-    time.sleep(float(sys.argv[4]))
+    sys.stdin.readline()
 
-with NodeClient(sys.argv[1], timeout=30) as client:
+with NodeClient(sys.argv[1], timeout=60) as client:
     client.fetch(sys.argv[2], sys.argv[3], files=["video"], on_progress=show)
 print("peak", int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024)
 """
-"""Fetches a video and prints how many bytes are there, with a pause after each part."""
+"""Fetches a video; prints how many bytes are there after each part, and then waits for a line or the end of its input."""
 
 
-def start_client(url: str, job_id: str, folder: Path, *, pause: float) -> subprocess.Popen[str]:
+def start_client(url: str, job_id: str, folder: Path) -> subprocess.Popen[str]:
     """Start a client that fetches a video into a folder."""
     return subprocess.Popen(
-        [sys.executable, "-c", CLIENT, url, job_id, str(folder), str(pause)],
+        [sys.executable, "-c", CLIENT, url, job_id, str(folder)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -56,7 +57,6 @@ def run(
     *,
     megabytes: float,
     kills: int,
-    pause: float = 0.0,
     seed: int = 1,
     cache: Path | None = None,
 ) -> dict[str, Any]:
@@ -75,22 +75,28 @@ def run(
         assert result is not None
         video = grow_video(result, size)
         for _ in range(kills):
-            fetching = start_client(url, job_id, folder / "got", pause=pause)
+            fetching = start_client(url, job_id, folder / "got")
+            assert fetching.stdin is not None
             assert fetching.stdout is not None
             start = int(fetching.stdout.readline())
             starts.append(start)
             until = start + chance.randrange(1, max(2, 2 * (size - start) // (kills + 2)))
             done = start
             while done < until:
+                fetching.stdin.write("\n")
+                fetching.stdin.flush()
                 done = int(fetching.stdout.readline())
-            time.sleep(chance.random() * 0.02)
+            fetching.stdin.write("\n")
+            fetching.stdin.flush()
+            time.sleep(chance.random() * 0.02)  # it is killed within the next part
             fetching.send_signal(signal.SIGKILL)
             done = max([done, *(int(line) for line in fetching.stdout if line.endswith("\n"))])
             fetching.wait()
+            fetching.stdin.close()
             fetching.stdout.close()
             transferred += done - start
             assert not (folder / "got" / video.name).exists()
-        last = start_client(url, job_id, folder / "got", pause=0.0)
+        last = start_client(url, job_id, folder / "got")
         lines = last.communicate(timeout=600)[0].splitlines()
         starts.append(int(lines[0]))
         transferred += int(lines[-2]) - starts[-1]

@@ -15,6 +15,7 @@ from tests.support.finished_jobs import finished_job, video_bytes
 from tests.support.jobs import tiny_story
 from tests.support.ledgers import submit
 from tests.support.server import RunningServer, node_config
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import (
     InputError,
@@ -32,6 +33,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import CHUNK_MAX_BYTES
 from video_pipeline.engine.outputs.paths import ROLES
 
+PATIENT_SECONDS = 2 * FAST_SECONDS
 SIZE = 5 * CHUNK_MAX_BYTES + 7
 
 
@@ -43,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def client(server: RunningServer) -> Iterator[NodeClient]:
-    with NodeClient(server.requests, timeout=20) as made:
+    with NodeClient(server.requests, timeout=PATIENT_SECONDS) as made:
         yield made
 
 
@@ -102,18 +104,18 @@ def test_two_clients_fetch_at_a_time_and_the_asyncio_one_too(
     jobs = [finish(seed=seed) for seed in (1, 2, 3)]
 
     def fetch(number: int) -> None:
-        with NodeClient(server.requests, encoding="msgpack", timeout=20) as own:
+        with NodeClient(server.requests, encoding="msgpack", timeout=PATIENT_SECONDS) as own:
             own.fetch(jobs[number], tmp_path / str(number))
 
     async def fetch_both() -> None:
-        async with AsyncNodeClient(server.requests, timeout=20) as own:
+        async with AsyncNodeClient(server.requests, timeout=PATIENT_SECONDS) as own:
             await asyncio.gather(own.fetch(jobs[2], tmp_path / "2"), own.fetch(jobs[0], tmp_path / "3"))
 
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(fetch, number) for number in (0, 1)]
         asyncio.run(fetch_both())
         for one in waiting:
-            one.result(30)
+            one.result(2 * PATIENT_SECONDS)
     for number, seed in enumerate((1, 2, 3, 1)):
         assert (tmp_path / str(number) / "film.mp4").read_bytes() == video_bytes(SIZE, seed)
 
@@ -124,7 +126,7 @@ def test_a_cancelled_task_goes_on_in_the_next_fetch(
     job_id = finish()
 
     async def begin_and_cancel() -> None:
-        async with AsyncNodeClient(server.requests, timeout=20) as own:
+        async with AsyncNodeClient(server.requests, timeout=PATIENT_SECONDS) as own:
             reached = asyncio.Event()
 
             def show(progress: FetchProgress) -> None:
@@ -147,7 +149,7 @@ def test_a_cancelled_task_goes_on_in_the_next_fetch(
 
 
 def test_a_killed_client_goes_on_where_it_ended(tmp_path: Path, session_cache: Path) -> None:
-    found = run(tmp_path, megabytes=12, kills=2, pause=0.03, cache=session_cache)
+    found = run(tmp_path, megabytes=12, kills=2, cache=session_cache)
     print(found)
     assert (found["status"], found["right"], found["left"]) == (0, True, ["film.mp4"])
     assert found["starts"] == sorted(found["starts"])
@@ -228,7 +230,9 @@ def test_with_keys_only_the_owner_and_operators_fetch(tmp_path: Path) -> None:
     with RunningServer(config) as running, running.ledger() as opened:
         job_id = finished_job(opened, config.storage.output_path, size=SIZE, owner="ada")
         for name in names:
-            with NodeClient(running.requests, key_file=secrets[name], node_key=public, timeout=20) as own:
+            with NodeClient(
+                running.requests, key_file=secrets[name], node_key=public, timeout=PATIENT_SECONDS
+            ) as own:
                 if name == "bob":
                     with pytest.raises(JobNotFoundError, match="there is no job"):
                         own.fetch(job_id, tmp_path / "got" / name)
@@ -251,7 +255,7 @@ def test_a_job_inside_this_program_is_fetched_alike(tmp_path: Path, session_cach
     jobs.start()
     try:
         with NodeClient(transport=jobs.transport) as own:
-            job = own.wait(own.submit(tiny_story("here")).job_id, 60)
+            job = own.wait(own.submit(tiny_story("here")).job_id, 2 * PATIENT_SECONDS)
             paths = own.fetch(job.job_id, tmp_path / "got")
         assert job.result is not None
         assert paths["video"].read_bytes() == Path(job.result["video_path"]).read_bytes()

@@ -14,23 +14,28 @@ import pytest
 from PIL import Image
 
 from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.errors import InputError, JobConflictError, NodeError
 from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.machines import machine_name
+
+ENDLESS_SECONDS = 1200.0
+"""Half the length of a video that no test waits for: it is cancelled."""
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with node_process(tmp_path_factory.mktemp("node")) as running:
         running.wait_until_ready()
+        with NodeClient(running.config.node.bind, timeout=2 * FAST_SECONDS) as client:
+            wait_until(lambda: client.machines().machines, what="a machine that clients see")
         yield running
 
 
 @pytest.fixture
 def client(node: NodeProcess) -> Iterator[NodeClient]:
-    with NodeClient(node.config.node.bind, timeout=30) as connected:
+    with NodeClient(node.config.node.bind, timeout=2 * FAST_SECONDS) as connected:
         yield connected
 
 
@@ -40,13 +45,13 @@ def command(node: NodeProcess, *arguments: str) -> tuple[int, str, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=4 * FAST_SECONDS,
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def test_a_job_is_looked_after(node: NodeProcess, client: NodeClient) -> None:
-    running = client.submit(long_story()).job_id
+    running = client.submit(long_story(seconds=ENDLESS_SECONDS)).job_id
     wait_until(lambda: client.log(running, lines=5).lines, what="a log of a running job")
     queued = client.submit(tiny_story("queued")).job_id
     assert client.priority(queued, "high").priority == "high"
@@ -65,17 +70,17 @@ def test_a_job_is_looked_after(node: NodeProcess, client: NodeClient) -> None:
     assert json.loads(out)["job_id"] == running
     client.cancel(running)
     client.cancel(queued)
-    client.wait(running, 30)
+    client.wait(running, 2 * FAST_SECONDS)
 
 
 def test_a_drained_node_starts_nothing_until_it_works_again(node: NodeProcess, client: NodeClient) -> None:
     job_id = client.submit(tiny_story("waits"), scheduled_for=None, priority="low").job_id
-    client.wait(job_id, 60)
+    client.wait(job_id, 4 * FAST_SECONDS)
     (machine,) = client.drain().machines
     assert (machine.name, machine.state) == (machine_name(), "draining")
     assert client.stats().draining
     with (
-        NodeClient(node.config.node.bind, timeout=1) as impatient,
+        NodeClient(node.config.node.bind, timeout=3) as impatient,
         pytest.raises(NodeError, match="DRAINING"),
     ):
         impatient.submit(tiny_story("refused"))
@@ -84,7 +89,7 @@ def test_a_drained_node_starts_nothing_until_it_works_again(node: NodeProcess, c
     assert (status, out) == (0, f"{machine_name()}: ready\n")
     assert not client.stats().draining
     done = client.submit(tiny_story("works")).job_id
-    assert client.wait(done, 60).status == "completed"
+    assert client.wait(done, 4 * FAST_SECONDS).status == "completed"
     status, _, err = command(node, "drain", "elsewhere")
     assert status == 1
     assert f"machine: got 'elsewhere'; allowed: {machine_name()}" in err
@@ -98,13 +103,13 @@ def test_retry_takes_jobs_or_all_failed_ones(node: NodeProcess, client: NodeClie
     scene = {"scene_id": "torn", "narration": "", "duration": 0.5, "image": str(broken)}
     story = {**tiny_story("broken"), "scenes": [scene]}
     job_id = client.submit(story, max_attempts=1, send_assets=True).job_id
-    assert client.wait(job_id, 60).status == "failed"
+    assert client.wait(job_id, 4 * FAST_SECONDS).status == "failed"
     assert command(node, "retry")[0] == 2
     assert command(node, "retry", job_id, "--failed")[0] == 2
     status, out, _ = command(node, "retry", "--failed")
     assert status == 0
     assert out.startswith(job_id)
-    assert client.wait(job_id, 60).status == "failed"
+    assert client.wait(job_id, 4 * FAST_SECONDS).status == "failed"
 
 
 def test_what_is_not_there_is_said(node: NodeProcess, client: NodeClient) -> None:
@@ -125,7 +130,7 @@ def test_what_is_not_there_is_said(node: NodeProcess, client: NodeClient) -> Non
 
 def test_the_asyncio_client_does_the_same(node: NodeProcess) -> None:
     async def run() -> None:
-        async with AsyncNodeClient(node.config.node.bind, timeout=30) as client:
+        async with AsyncNodeClient(node.config.node.bind, timeout=2 * FAST_SECONDS) as client:
             (machine,) = (await client.machines()).machines
             assert machine.name == machine_name()
             assert (await client.drain(machine.name)).machines[0].state == "draining"
@@ -135,7 +140,7 @@ def test_the_asyncio_client_does_the_same(node: NodeProcess) -> None:
             for call in (client.resolve(1), client.resend(1)):
                 with pytest.raises(NodeError):
                     await call
-            job_id = (await client.submit(long_story("one"))).job_id
+            job_id = (await client.submit(long_story("one", seconds=ENDLESS_SECONDS))).job_id
             second = (await client.submit(tiny_story("two"))).job_id
             assert (await client.priority(second, "high")).priority == "high"
             assert (await client.log(second)).lines == ()

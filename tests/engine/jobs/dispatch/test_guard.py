@@ -21,13 +21,16 @@ from video_pipeline.engine.jobs.dispatch.guard import Guard, kill_sessions, swee
 from video_pipeline.engine.jobs.dispatch.lease import machine_seconds
 from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process, session_members, started_for
 
+SILENT_SECONDS = 2.0
+"""How long a guard may be silent in these tests, while the others of the computer run."""
+
 
 @contextmanager
 def family(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """A session with a shell and two children, one of them in another process group."""
     script = (
-        "import subprocess, time; subprocess.Popen(['sleep', '60'], process_group=0); "
-        "subprocess.Popen(['sleep', '60']); time.sleep(60)"
+        "import subprocess, time; subprocess.Popen(['sleep', '600'], process_group=0); "
+        "subprocess.Popen(['sleep', '600']); time.sleep(600)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], start_new_session=True, env={**os.environ, **environ}
@@ -54,7 +57,7 @@ def test_at_the_end_of_its_pipe_the_guard_kills_a_session_with_every_group_in_it
         guard.add(removed.pid)
         guard.remove(removed.pid)
         guard.close()
-        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+        wait_until(lambda: not session_members(process.pid)[process.pid], what="its end")
         for other in (spared, removed):
             assert len(session_members(other.pid)[other.pid]) == 3
 
@@ -69,27 +72,33 @@ def test_a_killed_guard_is_restarted_with_the_processes_to_guard(tmp_path: Path)
         wait_until(guard.restart_if_dead, what="another guard")
         assert guard.pid != first
         guard.close()
-        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+        wait_until(lambda: not session_members(process.pid)[process.pid], what="its end")
 
 
 def test_a_guard_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard_module, "SILENT_SECONDS", 1.0)
     with family() as process:
         guard = Guard(tmp_path)
         guard.add(process.pid)
-        until = time.monotonic() + 1.5
+        started_at = guard._answered_at
+
+        def answers() -> bool:
+            return not guard.restart_if_dead() and guard._answered_at > started_at
+
+        wait_until(answers, what="a guard that answers")
+        monkeypatch.setattr(guard_module, "SILENT_SECONDS", SILENT_SECONDS)
+        until = time.monotonic() + 1.5 * SILENT_SECONDS
         while time.monotonic() < until:
             assert not guard.restart_if_dead()
             time.sleep(0.05)
         first = guard.pid
         os.kill(first, signal.SIGSTOP)
-        seconds = wait_until(guard.restart_if_dead, seconds=5, what="another guard")
-        assert seconds > 0.5
+        seconds = wait_until(guard.restart_if_dead, what="another guard")
+        assert seconds > SILENT_SECONDS / 2
         assert guard.pid != first
         assert read_process(first) is None
         assert len(session_members(process.pid)[process.pid]) == 3
         guard.close()
-        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+        wait_until(lambda: not session_members(process.pid)[process.pid], what="its end")
 
 
 def test_the_guard_outlives_a_node_that_is_killed_with_its_whole_group(tmp_path: Path) -> None:
@@ -104,7 +113,7 @@ def test_the_guard_outlives_a_node_that_is_killed_with_its_whole_group(tmp_path:
                     guard = Guard(pathlib.Path({str(tmp_path)!r}))
                     guard.add({process.pid})
                     print("there", flush=True)
-                    time.sleep(60)
+                    time.sleep(600)
                 """),
             ],
             cwd=ROOT,
@@ -116,7 +125,7 @@ def test_the_guard_outlives_a_node_that_is_killed_with_its_whole_group(tmp_path:
         os.killpg(node.pid, signal.SIGKILL)
         node.wait()
         node.stdout.close()
-        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+        wait_until(lambda: not session_members(process.pid)[process.pid], what="its end")
         wait_until(lambda: not started_for(tmp_path), what="the guard gone")
 
 
@@ -144,33 +153,31 @@ def test_the_guard_kills_all_sessions_when_their_lease_ends_though_the_node_is_s
         from video_pipeline.engine.jobs.dispatch.guard import Guard
         from video_pipeline.engine.jobs.dispatch.lease import machine_seconds
         guard = Guard(pathlib.Path({str(tmp_path)!r}))
-        for line in sys.stdin:
-            session, seconds = line.split()
-            guard.add(int(session))
-            guard.set_lease(machine_seconds() + float(seconds))
-            print("set", flush=True)
+        guard.add(int(sys.argv[1]))
+        for seconds in sys.argv[2:]:
+            until = machine_seconds() + float(seconds)
+            guard.set_lease(until)
+        print(until, flush=True)
+        sys.stdin.read()
     """)
     with (
         family() as process,
         subprocess.Popen(
-            [sys.executable, "-c", script],
+            [sys.executable, "-c", script, str(process.pid), "2", "6"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            bufsize=1,
         ) as node,
     ):
-        assert node.stdin is not None
         assert node.stdout is not None
         try:
-            for seconds in (1, 3):
-                node.stdin.write(f"{process.pid} {seconds}\n")
-                assert node.stdout.readline() == "set\n"
+            until = float(node.stdout.readline())
             node.send_signal(signal.SIGSTOP)
-            time.sleep(1.5)
-            assert len(session_members(process.pid)[process.pid]) == 3, "the lease was renewed"
-            wait_until(lambda: not session_members(process.pid)[process.pid], seconds=10, what="its end")
+            time.sleep(2.5)  # longer than the first lease
+            left = len(session_members(process.pid)[process.pid])
+            assert left == 3 or machine_seconds() >= until, "the lease was renewed"
+            wait_until(lambda: not session_members(process.pid)[process.pid], what="its end")
         finally:
             node.kill()
 
@@ -184,5 +191,5 @@ def test_without_a_lease_a_session_is_not_killed_after_one_has_ended(tmp_path: P
         time.sleep(0.7)
         assert len(session_members(process.pid)[process.pid]) == 3
         guard.set_lease(machine_seconds() - 1)
-        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5, what="its end")
+        wait_until(lambda: not session_members(process.pid)[process.pid], what="its end")
         guard.close()

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.jobs import long_story, node_config, submit, tiny_story, turn_until_ended
 from tests.support.namespaces import NamespacedMachine
-from tests.support.rendering_fleet import LEASE, TestFleet, fleet
+from tests.support.rendering_fleet import JOB_SECONDS, LEASE, TestFleet, fleet
+from tests.support.waiting import PROMPT_SECONDS
 from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.dispatch.lease import MARGIN_SECONDS
 from video_pipeline.engine.jobs.machines import MachinesFile
@@ -45,7 +46,7 @@ def test_a_job_of_the_fleet_has_the_bytes_of_a_local_one(two: TestFleet, tmp_pat
     assert job.status is JobStatus.COMPLETED, (job.error_message, two.told())
     assert job.result is not None
     with RunningNode(node_config(tmp_path)) as node:
-        local = turn_until_ended(node, submit(node.ledger, story)).result
+        local = turn_until_ended(node, submit(node.ledger, story), seconds=JOB_SECONDS).result
     assert local is not None
     for key in SAME:
         assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
@@ -70,7 +71,7 @@ def test_the_segments_of_a_large_job_are_drawn_by_two_machines_with_the_bytes_of
     print(f"{job.result['segments_from_shared']} of {job.result['segments']} segments from the other machine")
     assert 0 < job.result["segments_from_shared"] < job.result["segments"], two.told()
     with RunningNode(node_config(tmp_path)) as node:
-        local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=120).result
+        local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=JOB_SECONDS).result
     assert local is not None
     for key in SAME:
         assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
@@ -91,7 +92,7 @@ def test_a_machine_that_dies_while_it_draws_for_another_costs_the_job_nothing(
     assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 1, 1), job.error_message
     assert job.result is not None
     with RunningNode(node_config(tmp_path)) as node:
-        local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=120).result
+        local = turn_until_ended(node, submit(node.ledger, story, config=LARGE), seconds=JOB_SECONDS).result
     assert local is not None
     for key in SAME:
         assert Path(job.result[key]).read_bytes() == Path(local[key]).read_bytes(), key
@@ -110,8 +111,11 @@ def test_a_job_that_comes_takes_the_slot_that_draws_for_another(two: TestFleet) 
     small = two.finished(two.submit(tiny_story("small")))
     assert small.status is JobStatus.COMPLETED, small.error_message
     print(f"the small job took {time.monotonic() - began:.1f} s")
-    assert not two.job(large).status.is_terminal, "it did not wait for the large one"
-    assert two.finished(large).status is JobStatus.COMPLETED
+    ended = two.finished(large)
+    assert ended.status is JobStatus.COMPLETED
+    assert small.finished_at is not None
+    assert ended.finished_at is not None
+    assert small.finished_at < ended.finished_at, "it did not wait for the large one"
     two.audit()
 
 
@@ -161,13 +165,16 @@ def test_a_machine_that_is_cut_off_ends_its_attempt_before_another_gets_it(two: 
     machine.cut()
     began = time.monotonic()
     try:
-        two.wait_until(lambda: not workers(machine), "the end of the worker that was cut off")
-        ended, ended_at = time.monotonic() - began, time.time()
+        # The attempt is asked for first: a worker that is seen after that was there when the job was given away.
+        two.wait_until(
+            lambda: two.job(job_id).fence == 2 or not workers(machine),
+            "the end of the worker that was cut off",
+        )
+        assert not workers(machine), "the job was given away while its first attempt ran"
+        ended = time.monotonic() - began
+        print(f"ended {ended:.2f} s after the cut; the lease is {LEASE} s and {MARGIN_SECONDS} s of margin")
+        assert ended < LEASE + PROMPT_SECONDS
         job = two.finished(job_id)
-        assert job.started_at is not None
-        print(f"ended {ended:.2f} s after the cut, {job.started_at - ended_at:.2f} s before the next attempt")
-        assert ended_at < job.started_at, "the job was given away while its first attempt ran"
-        assert ended < LEASE + MARGIN_SECONDS
     finally:
         machine.heal()
     assert (job.status, job.fence, job.attempts) == (JobStatus.COMPLETED, 2, 1), job.error_message
@@ -211,7 +218,7 @@ def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
     program.signal(signal.SIGTERM)
     job = two.finished(job_id)
     assert (job.status, job.fence) == (JobStatus.COMPLETED, 1), job.error_message
-    assert program.wait(60) == 0
+    assert program.wait(JOB_SECONDS) == 0
     two.join(machine)
     two.wait_for_slots(before + 1)
     two.audit()

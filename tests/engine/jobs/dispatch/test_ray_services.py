@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.support.fleet_services import BUCKET, BucketStorage, RedisServer
 from tests.support.jobs import long_story, tiny_story
-from tests.support.rendering_fleet import LEASE, TestFleet, fleet
+from tests.support.rendering_fleet import LEASE, START_SECONDS, TestFleet, fleet
 from tests.support.s3_server import weed_program
 from video_pipeline.engine.jobs.model import Job, JobStatus
 
@@ -181,7 +181,7 @@ def test_a_server_that_is_killed_with_its_redis_waits_for_it_and_loses_no_acknow
         made.kill_server()
         made.serve()
         if seconds > LEASE:
-            made.programs["door"].wait_for("does not answer", 60)
+            made.programs["door"].wait_for("does not answer", START_SECONDS)
         time.sleep(seconds)
     for job_id in jobs:
         completed(made, job_id)

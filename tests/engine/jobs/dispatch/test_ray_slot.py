@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import ROOT, long_story, node_settings, tiny_story
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.object_store import FolderStore
 from video_pipeline.engine.jobs.dispatch.identity import difference, shared_versions
@@ -30,6 +30,9 @@ from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process
 LEASE = 3.0
 JOB = "job-000000000000000000000001"
 SLOW_SECONDS = 120.0
+
+ENDLESS_SECONDS = 1200.0
+"""Half the length of a video that no test waits for."""
 
 # A process as Ray would start it; a line is a method and its argument, the answer is what the method returns.
 ACTOR = textwrap.dedent("""
@@ -129,7 +132,7 @@ def slot_process(
         process.kill()
         process.communicate()
         print((folder / "slot.log").read_text())
-        wait_until(lambda: not processes_of(folder / "machine"), seconds=10, what="nothing left")
+        wait_until(lambda: not processes_of(folder / "machine"), what="nothing left")
 
 
 @pytest.fixture
@@ -160,7 +163,9 @@ def test_a_slot_that_cannot_begin_says_why_and_stays_for_a_while(tmp_path: Path)
         news = slot.poll_until(lambda news: news["trouble"])
         assert re.match(r"the slot cannot begin: \w+: .*/machine/slots'", news["trouble"])
         assert not news["ready"]
-        wait_until(lambda: read_process(slot.pid) is None, seconds=2 * FAILED_SECONDS, what="its end")
+        wait_until(
+            lambda: read_process(slot.pid) is None, seconds=FAILED_SECONDS + FAST_SECONDS, what="its end"
+        )
     assert time.monotonic() - began > FAILED_SECONDS
 
 
@@ -187,7 +192,7 @@ def test_an_end_is_told_again_until_the_node_has_received_it(slot: Slot) -> None
 
 
 def test_a_stopped_attempt_says_so_and_the_slot_renders_the_next(slot: Slot) -> None:
-    slot.start(long_story())
+    slot.start(long_story(seconds=ENDLESS_SECONDS))
     slot.poll_until(lambda news: news["progress"])
     slot.call("stop", job_id=JOB, fence=1, now=False)
     assert slot.poll_until(lambda news: news["end"])["end"]["stopped"] is True
@@ -196,28 +201,28 @@ def test_a_stopped_attempt_says_so_and_the_slot_renders_the_next(slot: Slot) -> 
 
 
 def test_without_a_renewed_lease_the_attempt_and_the_slot_end_by_themselves(slot: Slot) -> None:
-    slot.start(long_story())
+    slot.start(long_story(seconds=ENDLESS_SECONDS))
     slot.poll_until(lambda news: news["progress"])
     silent_since = time.monotonic()
     assert slot.workers()
-    wait_until(lambda: not slot.workers(), seconds=LEASE + 5, what="the worker's end")
-    assert time.monotonic() - silent_since < LEASE + 2, "before the node gives the job to another machine"
-    wait_until(lambda: read_process(slot.pid) is None, seconds=15, what="the slot's end")
+    wait_until(lambda: not slot.workers(), what="the worker's end")
+    assert time.monotonic() - silent_since < LEASE + PROMPT_SECONDS, "its job would take far longer"
+    wait_until(lambda: read_process(slot.pid) is None, what="the slot's end")
     assert not list((slot.state / "slots").glob("*/work/*"))
 
 
 def test_a_stopped_slot_process_does_not_keep_its_attempt_running(slot: Slot) -> None:
-    slot.start(long_story())
+    slot.start(long_story(seconds=ENDLESS_SECONDS))
     slot.poll_until(lambda news: news["progress"])
     silent_since = time.monotonic()
     os.kill(slot.pid, signal.SIGSTOP)
-    wait_until(lambda: not slot.workers(), seconds=LEASE + 5, what="the worker's end")
-    assert time.monotonic() - silent_since < LEASE + 2
+    wait_until(lambda: not slot.workers(), what="the worker's end")
+    assert time.monotonic() - silent_since < LEASE + PROMPT_SECONDS
 
 
 def test_a_slot_removes_what_an_ended_one_left(tmp_path: Path) -> None:
     with slot_process(tmp_path) as slot:
-        slot.start(long_story())
+        slot.start(long_story(seconds=ENDLESS_SECONDS))
         slot.poll_until(lambda news: news["progress"])
     left = list((tmp_path / "machine" / "slots").iterdir())
     assert len(left) == 1

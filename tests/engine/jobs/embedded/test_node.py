@@ -55,7 +55,7 @@ def test_a_node_stopped_without_draining_queues_its_job_again_and_continues_afte
         assert processes_of(node.folders.state) == {}
         assert (job_of(ledger, job_id).status, job_of(ledger, job_id).interruptions) == ("queued", 1)
         node.start()
-        wait_until(lambda: job_of(ledger, job_id).status == "completed", what="completed")
+        wait_until(lambda: job_of(ledger, job_id).status == "completed", seconds=300, what="completed")
         node.stop()
         assert_sound(node.folders, [job_id])
 

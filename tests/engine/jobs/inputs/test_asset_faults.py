@@ -27,6 +27,7 @@ from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.story import parse_story
 
 LENIENT = {"error_handling": {"policy": "lenient"}}
+JOB_SECONDS = 120.0
 PERMANENT = {"StoryError", "ConfigError", "AssetReferenceError", "InputError"}
 
 
@@ -61,7 +62,7 @@ class NodeWithAssets:
         self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, parts: tuple[bytes, ...] = ()
     ) -> Job:
         """Submit a job and return it when it has ended."""
-        return turn_until_ended(self.running, self.submit(data, config, parts), seconds=60)
+        return turn_until_ended(self.running, self.submit(data, config, parts), seconds=JOB_SECONDS)
 
     def fails(self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any) -> str:
         """Submit a job that must fail at its first attempt, and return the reason."""
@@ -226,7 +227,7 @@ def test_a_file_deleted_before_the_render_fails_the_job_or_is_replaced(
         victim.write_bytes(JPEG)
         job_id = node.submit(story(image="fleeting.jpg"), config)
         victim.unlink()
-        job = turn_until_ended(node.running, job_id)
+        job = turn_until_ended(node.running, job_id, seconds=JOB_SECONDS)
         assert (job.status, job.attempts) == (status, 1)
     assert "a drawn picture is shown instead" in node.replaces(story(image="never-there.jpg"))
 
@@ -254,7 +255,7 @@ def test_a_file_that_became_a_link_out_of_the_roots_fails_for_good(
     job_id = node.submit(story(image="victim.jpg"))
     victim.unlink()
     victim.symlink_to(tmp_path / "secret.jpg")
-    job = turn_until_ended(node.running, job_id)
+    job = turn_until_ended(node.running, job_id, seconds=JOB_SECONDS)
     assert (job.status, job.attempts, job.error_type) == ("failed", 1, "AssetReferenceError")
     assert "scenes[1] (scene_id 'bad'): field 'image'" in str(job.error_message)
     assert "leads out" in str(job.error_message)
@@ -267,7 +268,7 @@ def test_a_job_that_got_past_the_check_reads_nothing_outside_the_roots(
     for name in (str(tmp_path / "secret.jpg"), "../secret.jpg", "inline:0", "inbox:" + "0" * 64 + ".jpg"):
         job_id = submit(node.running.ledger, story(image=name))
         node.jobs.append(job_id)
-        job = turn_until_ended(node.running, job_id)
+        job = turn_until_ended(node.running, job_id, seconds=JOB_SECONDS)
         assert (job.status, job.attempts, job.error_type) == ("failed", 1, "AssetReferenceError")
         assert "scene_id 'bad'" in str(job.error_message)
 
@@ -278,7 +279,7 @@ def refused_twice(node: NodeWithAssets, url: str) -> str:
         node.submit(story(image=url))
     job_id = submit(node.running.ledger, story(image=url))
     node.jobs.append(job_id)
-    job = turn_until_ended(node.running, job_id)
+    job = turn_until_ended(node.running, job_id, seconds=JOB_SECONDS)
     assert (job.status, job.attempts, job.error_type) == ("failed", 1, "AssetReferenceError")
     assert str(caught.value) in str(job.error_message)
     return str(caught.value)

@@ -266,7 +266,10 @@ def test_no_acknowledged_write_is_lost_if_the_writer_is_killed(tmp_path: Path) -
     path = tmp_path / "l"
     submitted: set[str] = set()
     completed: set[str] = set()
-    for _ in range(8):
+    rounds = 0
+    while rounds < 8 or len(submitted) <= 100 or not completed:
+        rounds += 1
+        assert rounds < 200, "the children write nothing"
         child = run_python(_WRITES_UNTIL_KILLED, str(path), str(dice.randrange(2**32)))
         with child:
             assert child.stdout is not None
@@ -283,8 +286,6 @@ def test_no_acknowledged_write_is_lost_if_the_writer_is_killed(tmp_path: Path) -
             found = {one.job_id: one.status for one in ledger.jobs.page(limit=10**6)}
         assert submitted <= set(found)
         assert {found[job_id] for job_id in completed} <= {"completed"}
-    assert len(submitted) > 100
-    assert completed
 
 
 def test_a_writer_killed_between_rename_and_complete_can_be_detected(tmp_path: Path) -> None:
