@@ -29,7 +29,7 @@ FILES = ("video", "thumbnail", "srt", "vtt", "ass", "words")
 class Waiting(OpenAi):
     """A voice that speaks the last scene when `ready` is true, or after `seconds`; `was_ready` says which."""
 
-    def __init__(self, ready: Callable[[], bool], *, seconds: float = 60.0, refuses: bool = False) -> None:
+    def __init__(self, ready: Callable[[], bool], *, seconds: float = 240.0, refuses: bool = False) -> None:
         super().__init__()
         self._ready, self._seconds, self._refuses = ready, seconds, refuses
         self.was_ready: bool | None = None
@@ -61,7 +61,7 @@ def rendered(voice: Waiting, folder: Path, name: str = "v", **options: Any) -> R
     texts = options.pop("texts", TEXTS)
     story = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes_with(folder, texts)}
     with service_fake(voice) as fake:
-        sections = configuration(fake, folder, fallback=[], timeout=60, **options.pop("tts", {}))
+        sections = configuration(fake, folder, fallback=[], timeout=300, **options.pop("tts", {}))
         sections["video"] |= {"preset": "ultrafast", **options.pop("video", {})}
         config = load_config({**sections, **options.pop("more", {})}, environ=False)
         return render_story(parse_story(story), folder / "out" / f"{name}.mp4", config=config, **options)
@@ -112,7 +112,7 @@ def test_segments_are_encoded_before_the_last_scene_is_spoken_and_the_video_is_t
 def test_a_scene_that_cannot_be_spoken_is_the_same_error_and_the_next_render_resumes(tmp_path: Path) -> None:
     strict = {"fallback_enabled": False}
     found = []
-    for folder, seconds in ((tmp_path / "ahead", 60.0), (tmp_path / "first", 0.0)):
+    for folder, seconds in ((tmp_path / "ahead", 240.0), (tmp_path / "first", 0.0)):
         folder.mkdir()
         voice = Waiting(lambda folder=folder: segments_in(folder) >= 3, seconds=seconds, refuses=True)  # type: ignore[misc]
         with pytest.raises(TTSError) as caught:
@@ -168,9 +168,9 @@ def test_a_gpu_that_draws_ahead_is_in_the_report_or_the_processor_encodes_the_wh
 ) -> None:
     monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))  # it goes before the file
     nvenc = {"codec": "h264_nvenc", "size": [320, 256]}
-    voice = Waiting(lambda: segments_in(tmp_path) >= 3, seconds=3.0 if lost else 60.0)
+    voice = Waiting(lambda: segments_in(tmp_path) >= 3, seconds=3.0 if lost else 240.0)
     with service_fake(voice) as fake:
-        sections = configuration(fake, tmp_path, fallback=[], timeout=60)
+        sections = configuration(fake, tmp_path, fallback=[], timeout=300)
         sections["video"] = {"size": [320, 256], "codec": "auto" if lost else "h264_nvenc"}
         config, story = tmp_path / "config.json", written_story(tmp_path, TEXTS)
         config.write_text(json.dumps(sections), encoding="utf-8")

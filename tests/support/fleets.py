@@ -17,7 +17,7 @@ from tests.support.namespaces import NamespacedMachine, NamespacedNetwork, Progr
 READY_SECONDS = 180.0
 """Ray takes seconds to start on a machine that is free, and minutes on one that is not."""
 
-STOP_SECONDS = 60.0
+STOP_SECONDS = 180.0
 
 
 class NamespaceFleet:

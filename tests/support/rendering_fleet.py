@@ -152,7 +152,7 @@ class TestFleet:
 
     def audit(self) -> None:
         """Assert that each job has one end and one output, and that nothing of them is left, in the storage neither."""
-        assert_sound(self.folders, self.acknowledged, running=self.door.pids, settle=20)
+        assert_sound(self.folders, self.acknowledged, running=self.door.pids, settle=TIDY_SECONDS)
         self.wait_until(
             lambda: not self.storage.objects("staged/"),
             "a storage without staged files",

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tests.support.ports import free_port
+from tests.support.waiting import FAST_SECONDS
 
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key-of-no-use"
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
+PROBE_BUCKET = "is-it-ready"
 
 
 def weed_program() -> Path | None:
@@ -60,21 +66,38 @@ class S3Server:
         return f"http://127.0.0.1:{self._ports[3]}"
 
     def start(self) -> None:
-        s3 = self._ports[3]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 server_command(self._folder, self._ports), stdout=log, stderr=log, cwd=self._folder
             )
         until = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", s3), 1):
-                    return
-            except OSError:
-                ended = self._process.poll() is not None
-                assert not ended, (self._folder / "log").read_text(errors="replace")[-2000:]
-                assert time.monotonic() < until, "the server does not start"
-                time.sleep(0.1)
+        while not self._keeps_an_object():
+            ended = self._process.poll() is not None
+            assert not ended, (self._folder / "log").read_text(errors="replace")[-2000:]
+            assert time.monotonic() < until, "the server does not start"
+            time.sleep(0.1)
+
+    def _keeps_an_object(self) -> bool:
+        """Return whether an object can be stored and deleted: the port is open before that."""
+        client = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=FAST_SECONDS),
+        )
+        try:
+            with suppress(client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou):
+                client.create_bucket(Bucket=PROBE_BUCKET)
+            client.put_object(Bucket=PROBE_BUCKET, Key="probe", Body=b"x")
+            client.delete_object(Bucket=PROBE_BUCKET, Key="probe")
+            client.delete_bucket(Bucket=PROBE_BUCKET)
+        except (BotoCoreError, ClientError):
+            return False
+        finally:
+            client.close()
+        return True
 
     def stop(self) -> None:
         if self._process is not None:
