@@ -93,13 +93,13 @@ def test_jobs_finish_with_the_native_frames_while_workers_are_killed_and_a_card_
         NodeClient(node.config.node.bind, timeout=60) as client,
     ):
         jobs = submitted(client, *stories)
-        wait_until(lambda: any(draws(client.status(job)) for job in jobs), seconds=90, what="frames")
+        wait_until(lambda: any(draws(client.status(job)) for job in jobs), seconds=240, what="frames")
         for worker in workers_of(node):
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
         wait_until(
             lambda: any(view.attempts == 2 and draws(view) for view in map(client.status, jobs)),
-            seconds=90,
+            seconds=240,
             what="frames again",
         )
         (driver.state / "lost.1").touch()
@@ -107,7 +107,7 @@ def test_jobs_finish_with_the_native_frames_while_workers_are_killed_and_a_card_
         with node.ledger() as ledger:
             interruptions = [job_of(ledger, job).interruptions for job in jobs]
         node.signal(signal.SIGTERM)
-        assert node.wait() == 0
+        assert node.wait(seconds=120) == 0
         assert_sound(Folders.of(node.config), jobs)
     assert [view.status for view in done] == ["completed"] * 2, [view.error_message for view in done]
     # The kill is charged, as docs/node.md has it; the lost card is not.
@@ -134,7 +134,7 @@ def test_a_card_whose_driver_hangs_while_it_draws_neither_ends_a_job_nor_holds_i
         with node.ledger() as ledger:
             interruptions = job_of(ledger, job_id).interruptions
         node.signal(signal.SIGTERM)
-        assert node.wait() == 0
+        assert node.wait(seconds=120) == 0
         assert_sound(Folders.of(node.config), [job_id])
     assert "hang cuStreamSynchronize" in driver.calls()
     assert (done.status, done.attempts, interruptions) == ("completed", 1, 0), done.error_message
@@ -163,7 +163,7 @@ def test_jobs_side_by_side_never_ask_for_more_sessions_than_the_card_has(
         jobs = [client.submit(story, config=config).job_id for story in stories]
         done = [client.wait(job, timeout=300) for job in jobs]
         node.signal(signal.SIGTERM)
-        assert node.wait() == 0
+        assert node.wait(seconds=120) == 0
     assert [view.status for view in done] == ["completed"] * sessions, [view.error_message for view in done]
     assert all(view.result is not None and view.result["segments"] > 1 for view in done)
     calls = driver.calls()

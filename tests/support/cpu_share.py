@@ -34,7 +34,7 @@ def cpu_share(name: str, share: float) -> Iterator[tuple[str, ...]]:
         (group / "cpu.cfs_quota_us").write_text(str(round(share * PERIOD_US)))
         yield ("sh", "-c", f'echo 0 > {group}/cgroup.procs && exec "$@"', "sh")
     finally:
-        for _ in range(100):  # processes that were killed take a moment to leave it
+        for _ in range(300):  # processes that were killed take a moment to leave it
             with suppress(OSError):
                 group.rmdir()
                 break

@@ -22,6 +22,9 @@ from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.model import Job, NewJob, Priority
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
+START_SECONDS = 2 * FAST_SECONDS
+"""A node imports the engine, starts its processes and warms its workers."""
+
 RESULT_FIELDS = (
     "video_info",
     "warnings",
@@ -167,12 +170,16 @@ class NodeProcess:
 
     def wait_until_ready(self) -> None:
         """Wait until the node is ready for jobs and handles signals."""
-        wait_until(lambda: b"the node is ready" in self.log.read_bytes()[self._log_begins :], what="a node")
+        wait_until(
+            lambda: b"the node is ready" in self.log.read_bytes()[self._log_begins :],
+            seconds=START_SECONDS,
+            what="a node",
+        )
 
     def ledger(self) -> Ledger:
         """Open the ledger that the node has created."""
         path = self.config.state_dir() / "ledger.sqlite3"
-        wait_until(path.exists, what="a ledger")
+        wait_until(path.exists, seconds=START_SECONDS, what="a ledger")
         return Ledger(path)
 
     def signal(self, number: signal.Signals) -> None:

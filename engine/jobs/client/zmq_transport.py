@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -197,9 +197,8 @@ class _SocketLoop:
             self._disconnect()
         if self._socket is None and turn.send:
             self._connect()
-        for frames in turn.send:
-            assert self._socket is not None
-            self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
+        if not self._send(turn.send):
+            return
         ready = self._poller.poll(int(max(0.0, turn.next_turn - time.monotonic()) * 1000) + 1)
         for source, _ in ready:
             if source == self._woken.fileno():
@@ -210,6 +209,23 @@ class _SocketLoop:
                 self._observe()
             elif source in self._subscriptions:
                 self._receive_events(source)
+
+    def _send(self, messages: Sequence[tuple[bytes, ...]]) -> bool:
+        """Send messages; return False if the connection is gone, and its requests were refused or scheduled again.
+
+        ZeroMQ drops a connection that the node refuses some time before it reports why.
+        """
+        try:
+            for frames in messages:
+                assert self._socket is not None
+                self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
+        except zmq.Again:
+            self._observe()
+            if self._socket is not None:
+                self._disconnect()
+                self.requests.lost(time.monotonic())
+            return False
+        return True
 
     def _empty_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):

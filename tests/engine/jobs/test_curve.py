@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from tests.support.server import STORY, RunningServer, Speaker, node_config
 from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.errors import ConfigError, InputError, NodeError
+from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.curve import (
     CLIENT_NAME,
     NODE_CLIENT,
@@ -224,6 +226,27 @@ def test_only_allowed_clients_get_replies_and_see_only_their_own_jobs(tmp_path: 
         assert is_refused(server)  # no keys at all
         assert is_refused(server, keys=pairs["ann"], server=zmq.curve_keypair()[0])  # for another node
         wait_until(lambda: server.counters()["keys_refused"] >= 1, what="a count of refused keys")
+
+
+def test_a_refused_client_that_many_threads_use_gets_the_reason_each_time(tmp_path: Path) -> None:
+    """A request may be sent just when the connection of the one before is refused."""
+    config = node_config(tmp_path, curve="on")
+    make_node_key(keys_dir(config))
+    stranger = make_client_key(tmp_path / "elsewhere", "eve", into=tmp_path / "eve")
+
+    def ask(client: NodeClient) -> set[str]:
+        reasons = set()
+        for _ in range(1200):
+            with pytest.raises(NodeError) as raised:
+                client.ping()
+            reasons.add(str(raised.value).partition(": ")[2])
+        return reasons
+
+    with RunningServer(config) as server, ThreadPoolExecutor(6) as pool:
+        public = keys_dir(config) / "node.key"
+        with NodeClient(server.requests, key_file=stranger, node_key=public, timeout=60) as client:
+            found = set().union(*pool.map(ask, [client] * 6))
+    assert found == {"the node does not know this client's key, or it was revoked"}
 
 
 def test_a_revoked_client_is_disconnected_and_refused_without_a_restart(tmp_path: Path) -> None:

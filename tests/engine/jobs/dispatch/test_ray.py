@@ -121,7 +121,7 @@ def test_a_job_that_comes_takes_the_slot_that_draws_for_another(two: TestFleet) 
 
 def test_a_machine_that_an_operator_drains_gets_no_job_until_it_works_again(two: TestFleet) -> None:
     names = [machine.name for machine in two.machines]
-    with NodeClient(two.config.node.bind) as client:
+    with NodeClient(two.config.node.bind, timeout=JOB_SECONDS) as client:
 
         def states() -> dict[str, str]:
             return {machine.name: machine.state for machine in client.machines().machines}
@@ -211,7 +211,7 @@ def test_a_machine_that_loses_its_power_costs_a_lease_and_no_attempt(two: TestFl
 
 
 def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
-    job_id = two.submit(long_story("leaving", seconds=80))
+    job_id = two.submit(long_story("leaving", seconds=160))
     machine = two.machine_of(job_id)
     before = two.ready_slots()
     program = two.programs[machine.name]
@@ -225,7 +225,7 @@ def test_a_machine_that_leaves_finishes_what_it_renders(two: TestFleet) -> None:
 
 
 def test_a_killed_server_loses_no_acknowledged_job(two: TestFleet) -> None:
-    jobs = [two.submit(long_story(f"server-{number}", seconds=80)) for number in range(2)]
+    jobs = [two.submit(long_story(f"server-{number}", seconds=160)) for number in range(2)]
     jobs += [two.submit(tiny_story(f"small-{number}")) for number in range(3)]
     two.machine_of(jobs[0])
     two.kill_server()

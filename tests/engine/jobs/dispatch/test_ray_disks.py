@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.jobs import tiny_story
 from tests.support.namespaces import NamespacedMachine
-from tests.support.rendering_fleet import TestFleet, fleet
+from tests.support.rendering_fleet import START_SECONDS, TestFleet, fleet
 from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.model import JobStatus
 
@@ -23,7 +23,7 @@ FAULT = "a fault of the machine, not of the job: "
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFleet]:
     """A fleet of one machine, which each test leaves as it found it."""
     with fleet(tmp_path_factory.mktemp("disks"), machines=1) as made:
-        with NodeClient(made.config.node.bind) as client:
+        with NodeClient(made.config.node.bind, timeout=START_SECONDS) as client:
             made.wait_until(lambda: client.stats().slots == 1, "a slot that clients see")
         yield made
 
