@@ -80,6 +80,11 @@ def long_story(name: str = "long", *, seconds: float = 240) -> dict[str, Any]:
     return tiny_story(name, seconds=seconds, text=f"{name} {os.urandom(4).hex()}")
 
 
+def endless_story(name: str = "endless") -> dict[str, Any]:
+    """Return a story of forty minutes, for jobs that a test stops or cancels: none ends by itself before that."""
+    return long_story(name, seconds=1200)
+
+
 def submit(
     ledger: Ledger,
     story: Mapping[str, Any],

@@ -18,7 +18,7 @@ import av
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import long_story, node_settings, tiny_story
+from tests.support.jobs import endless_story, node_settings, tiny_story
 from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
@@ -34,9 +34,6 @@ from video_pipeline import (
     VideoGenerationQueue,
     VideoJob,
 )
-
-ENDLESS_SECONDS = 1200.0
-"""Half the length of a video that no test waits for: it is stopped or cancelled."""
 
 
 def tiny_config(folder: Path) -> dict[str, Any]:
@@ -138,7 +135,7 @@ def test_failures_and_wrong_input_are_distinguished(tmp_path: Path) -> None:
         assert raised.value.status == "failed"
         assert job.status is JobStatus.FAILED
         assert job.error_message
-        long = pipeline.submit_job(long_story(seconds=ENDLESS_SECONDS))
+        long = pipeline.submit_job(endless_story())
         with pytest.raises(TimeoutError, match="is still"):
             pipeline.wait_for_job(long.id, timeout=0.2)
         pipeline.cancel_job(long.id)
@@ -229,7 +226,7 @@ def test_the_asyncio_twin_does_the_same(tmp_path: Path) -> None:
     async def run() -> None:
         async with AsyncVideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
             jobs = await asyncio.gather(*(pipeline.submit_job(tiny_story(f"T{n}")) for n in range(3)))
-            long = await pipeline.submit_job(story_data=long_story(seconds=ENDLESS_SECONDS), priority="low")
+            long = await pipeline.submit_job(story_data=endless_story(), priority="low")
             results = await asyncio.gather(
                 *(pipeline.wait_for_job(job.id, timeout=4 * FAST_SECONDS) for job in jobs)
             )
@@ -363,7 +360,7 @@ def test_a_stopped_queue_continues_at_its_next_job(tmp_path: Path) -> None:
 
     async def run() -> None:
         queue = VideoGenerationQueue(1, settings, state_path=tmp_path / "kept")
-        story = long_story(seconds=ENDLESS_SECONDS)
+        story = endless_story()
         queue.submit_job(job("long", story_data=story))
         await queue.start_workers()
         while (queue.get_job_status("long") or {})["status"] != "processing":
@@ -406,7 +403,7 @@ def test_a_tracker_counts_what_was_added() -> None:
 def test_no_thread_and_no_process_is_left_of_a_pipeline(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with VideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
-        pipeline.submit_job(long_story(seconds=ENDLESS_SECONDS))
+        pipeline.submit_job(endless_story())
         wait_until(lambda: processes_of(tmp_path), what="a worker")
     assert set(threading.enumerate()) <= before
     assert not processes_of(tmp_path)

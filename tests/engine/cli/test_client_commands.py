@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.jobs import long_story, node_process, tiny_story
+from tests.support.jobs import endless_story, node_process, tiny_story
 from tests.support.paths import ROOT
 from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.cli.main import main
@@ -26,9 +26,6 @@ from video_pipeline.engine.jobs.client.client import NodeClient
 
 NO_JOB = "job-" + "0" * 24
 Command = Callable[..., tuple[int, str, str]]
-
-ENDLESS_SECONDS = 1200.0
-"""Half the length of a video that no test waits for: it is cancelled."""
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +319,7 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     )
     assert status == 0
     assert "a drawn picture is shown instead" in out
-    long = client.submit(long_story(seconds=ENDLESS_SECONDS)).job_id
+    long = client.submit(endless_story()).job_id
     cancelling = threading.Timer(0.5, lambda: client.cancel(long))
     cancelling.start()
     status, out, _ = run("watch", long)
@@ -474,7 +471,7 @@ def test_watching_all_continues_until_it_is_interrupted(url: str, client: NodeCl
 
 
 def test_a_terminal_shows_a_bar_with_stage_percent_speed_and_time_left(url: str, client: NodeClient) -> None:
-    job = client.submit(long_story(seconds=ENDLESS_SECONDS)).job_id
+    job = client.submit(endless_story()).job_id
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "video_pipeline.engine.cli.main", "watch", job, "--connect", url],

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story
+from tests.support.jobs import NodeProcess, endless_story, long_story, node_process, tiny_story
 from tests.support.paths import ROOT
 from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline import (
@@ -47,9 +47,6 @@ pytestmark = pytest.mark.slow
 
 PATIENT_SECONDS = 2 * FAST_SECONDS
 """Timeout of clients whose patience is not what a test is about."""
-
-ENDLESS_SECONDS = 1200.0
-"""Half the length of a video that no test waits for: it is cancelled."""
 
 
 @pytest.fixture
@@ -192,7 +189,7 @@ def test_a_client_gets_the_outcome_if_all_events_are_lost(
 def test_cancelling_a_task_does_not_affect_the_replies_of_others(node: NodeProcess) -> None:
     async def run() -> None:
         async with AsyncNodeClient(url_of(node), timeout=PATIENT_SECONDS) as client:
-            job = (await client.submit(long_story(seconds=ENDLESS_SECONDS))).job_id
+            job = (await client.submit(endless_story())).job_id
             waits = [asyncio.create_task(client.wait(job)) for _ in range(12)]
             submits = [
                 asyncio.create_task(client.submit(tiny_story(f"t{n}"), key=f"t{n}")) for n in range(40)
@@ -389,7 +386,7 @@ def test_the_high_level_pipelines_give_the_same_results_on_a_node(node: NodeProc
             done = await orchestrator.generate_content("On a node", {"video": {"video": {"fps": 60}}})
             assert done["video"]["video_info"]["fps"] == 60
             assert orchestrator.job_tracker.counts()[JobStatus.COMPLETED] == 1
-            long = await pipeline.submit_job(long_story(seconds=ENDLESS_SECONDS))
+            long = await pipeline.submit_job(endless_story())
             assert (await pipeline.cancel_job(long.id))["status"] in ("queued", "processing", "cancelled")
             with pytest.raises(JobError, match="was cancelled"):
                 await pipeline.wait_for_job(long.id, timeout=2 * FAST_SECONDS)

@@ -13,15 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story
+from tests.support.jobs import NodeProcess, endless_story, node_process, tiny_story
 from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.errors import InputError, JobConflictError, NodeError
 from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.machines import machine_name
-
-ENDLESS_SECONDS = 1200.0
-"""Half the length of a video that no test waits for: it is cancelled."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +48,7 @@ def command(node: NodeProcess, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_a_job_is_looked_after(node: NodeProcess, client: NodeClient) -> None:
-    running = client.submit(long_story(seconds=ENDLESS_SECONDS)).job_id
+    running = client.submit(endless_story()).job_id
     wait_until(lambda: client.log(running, lines=5).lines, what="a log of a running job")
     queued = client.submit(tiny_story("queued")).job_id
     assert client.priority(queued, "high").priority == "high"
@@ -140,7 +137,7 @@ def test_the_asyncio_client_does_the_same(node: NodeProcess) -> None:
             for call in (client.resolve(1), client.resend(1)):
                 with pytest.raises(NodeError):
                     await call
-            job_id = (await client.submit(long_story("one", seconds=ENDLESS_SECONDS))).job_id
+            job_id = (await client.submit(endless_story("one"))).job_id
             second = (await client.submit(tiny_story("two"))).job_id
             assert (await client.priority(second, "high")).priority == "high"
             assert (await client.log(second)).lines == ()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.emulator import EmulatedDriver
 from tests.support.forks import ForkServer
-from tests.support.jobs import long_story, tiny_story
+from tests.support.jobs import endless_story, tiny_story
 from tests.support.namespaces import NamespacedMachine
 from tests.support.rendering_fleet import START_SECONDS, TestFleet, fleet
 from tests.support.tolerances import CANCEL_SECONDS
@@ -26,9 +26,6 @@ SESSIONS = (3, 1)
 """NVENC sessions of each machine with a GPU."""
 
 NEVER_SPLIT_SECONDS = 86_400.0
-
-ENDLESS_SECONDS = 1200.0
-"""Half the length of a video that no test waits for: it is cancelled."""
 
 STARTS = 5
 PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
@@ -95,7 +92,7 @@ def test_sessions_are_never_exceeded_high_comes_first_and_a_cancel_frees_them(
 ) -> None:
     made, gpus = mixed
     names = {gpu.machine.name for gpu in gpus}
-    stories = [long_story(f"first-{number}", seconds=ENDLESS_SECONDS) for number in range(sum(SESSIONS))]
+    stories = [endless_story(f"first-{number}") for number in range(sum(SESSIONS))]
     first = [made.submit(story, config=NVENC) for story in stories]
     most = 0
 

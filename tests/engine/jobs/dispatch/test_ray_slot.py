@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.audit import processes_of
-from tests.support.jobs import ROOT, long_story, node_settings, tiny_story
+from tests.support.jobs import ROOT, endless_story, node_settings, tiny_story
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.object_store import FolderStore
@@ -30,9 +30,6 @@ from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process
 LEASE = 3.0
 JOB = "job-000000000000000000000001"
 SLOW_SECONDS = 120.0
-
-ENDLESS_SECONDS = 1200.0
-"""Half the length of a video that no test waits for."""
 
 # A process as Ray would start it; a line is a method and its argument, the answer is what the method returns.
 ACTOR = textwrap.dedent("""
@@ -192,7 +189,7 @@ def test_an_end_is_told_again_until_the_node_has_received_it(slot: Slot) -> None
 
 
 def test_a_stopped_attempt_says_so_and_the_slot_renders_the_next(slot: Slot) -> None:
-    slot.start(long_story(seconds=ENDLESS_SECONDS))
+    slot.start(endless_story())
     slot.poll_until(lambda news: news["progress"])
     slot.call("stop", job_id=JOB, fence=1, now=False)
     assert slot.poll_until(lambda news: news["end"])["end"]["stopped"] is True
@@ -201,7 +198,7 @@ def test_a_stopped_attempt_says_so_and_the_slot_renders_the_next(slot: Slot) -> 
 
 
 def test_without_a_renewed_lease_the_attempt_and_the_slot_end_by_themselves(slot: Slot) -> None:
-    slot.start(long_story(seconds=ENDLESS_SECONDS))
+    slot.start(endless_story())
     slot.poll_until(lambda news: news["progress"])
     silent_since = time.monotonic()
     assert slot.workers()
@@ -212,7 +209,7 @@ def test_without_a_renewed_lease_the_attempt_and_the_slot_end_by_themselves(slot
 
 
 def test_a_stopped_slot_process_does_not_keep_its_attempt_running(slot: Slot) -> None:
-    slot.start(long_story(seconds=ENDLESS_SECONDS))
+    slot.start(endless_story())
     slot.poll_until(lambda news: news["progress"])
     silent_since = time.monotonic()
     os.kill(slot.pid, signal.SIGSTOP)
@@ -222,7 +219,7 @@ def test_a_stopped_slot_process_does_not_keep_its_attempt_running(slot: Slot) ->
 
 def test_a_slot_removes_what_an_ended_one_left(tmp_path: Path) -> None:
     with slot_process(tmp_path) as slot:
-        slot.start(long_story(seconds=ENDLESS_SECONDS))
+        slot.start(endless_story())
         slot.poll_until(lambda news: news["progress"])
     left = list((tmp_path / "machine" / "slots").iterdir())
     assert len(left) == 1
