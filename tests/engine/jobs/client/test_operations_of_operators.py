@@ -25,14 +25,17 @@ from video_pipeline.engine.jobs.machines import machine_name
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with node_process(tmp_path_factory.mktemp("node")) as running:
         running.wait_until_ready()
-        with NodeClient(running.config.node.bind, timeout=2 * FAST_SECONDS) as client:
-            wait_until(lambda: client.machines().machines, what="a machine that clients see")
         yield running
 
 
 @pytest.fixture
 def client(node: NodeProcess) -> Iterator[NodeClient]:
     with NodeClient(node.config.node.bind, timeout=2 * FAST_SECONDS) as connected:
+        # The report of the machine is up to a second old, and a worker that was stopped is replaced.
+        wait_until(
+            lambda: [machine.state for machine in connected.machines().machines] == ["ready"],
+            what="a machine that is ready",
+        )
         yield connected
 
 
@@ -125,6 +128,7 @@ def test_what_is_not_there_is_said(node: NodeProcess, client: NodeClient) -> Non
     assert command(node, "letters", "--json")[:2] == (0, "")
 
 
+@pytest.mark.usefixtures("client")  # which waits until the machine is ready
 def test_the_asyncio_client_does_the_same(node: NodeProcess) -> None:
     async def run() -> None:
         async with AsyncNodeClient(node.config.node.bind, timeout=2 * FAST_SECONDS) as client:
