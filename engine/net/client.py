@@ -307,16 +307,23 @@ class _Deadline:
         self._stream: Any = None
 
     def watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """Remember the connection that was opened (httpcore's `trace`)."""
+        """Remember the connection that was opened (httpcore's `trace`); end it if the time is over already."""
         made = info.get("return_value")
         if event.endswith(".complete") and hasattr(made, "get_extra_info"):
             with self._lock:
                 self._stream = made
+                passed = self.passed
+            if passed:
+                self._shut_down()
 
     def expire(self) -> None:
         """Shut the connection down: a read that waits for it returns at once."""
         with self._lock:
             self.passed = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        with self._lock:
             sock = self._stream.get_extra_info("socket") if self._stream is not None else None
         if sock is not None:
             try:

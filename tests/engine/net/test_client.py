@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +75,21 @@ def test_an_answer_has_a_deadline_however_slowly_it_arrives(talk: Talk, tmp_path
             asking.ask(server.port)
         assert time.monotonic() - begin < PROMPT_SECONDS
     assert asking.spending.spent == {"x": 5}  # the service may have done the work
+
+
+def test_a_deadline_that_passes_before_there_is_a_connection_ends_it_too(tmp_path: Path) -> None:
+    """The computer may be busy, or the body of the request not be ready."""
+
+    def late() -> Iterator[bytes]:
+        time.sleep(1.0)
+        return iter([b"words"])
+
+    client = Asking(tmp_path, timeout=0.6).client
+    with origin(drip(b"x", reply(b"", Content_Length=1000, Content_Type="application/json"))) as server:
+        begin = time.monotonic()
+        with pytest.raises(ServiceError, match=r"^x: no complete answer within 0\.6 s \(sent once\)$"):
+            client.ask(ServiceRequest(url=f"http://127.0.0.1:{server.port}/", headers={}, parts=late))
+        assert time.monotonic() - begin < PROMPT_SECONDS
 
 
 @pytest.mark.parametrize(
