@@ -194,7 +194,7 @@ class Soak:
             over.set()
             self.node.kill()
         assert not self.book.faults, "\n".join(self.book.faults)
-        assert_sound(self.folders, self.book.jobs.values(), damaged=self.book.damaged, settle=15)
+        assert_sound(self.folders, self.book.jobs.values(), damaged=self.book.damaged)
         shown = [
             (job_id, self.folders.published(job_id))
             for job_id in sorted(self.book.swapped)

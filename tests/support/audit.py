@@ -16,11 +16,11 @@ from pathlib import Path
 
 import av
 
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.jobs.folders import STAGING, Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Job, JobStatus
 
-SETTLE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 ENDS = frozenset({"completed", "failed", "cancelled"})
 
@@ -31,7 +31,7 @@ def assert_sound(
     *,
     running: Collection[int] | Callable[[], Collection[int]] = (),
     damaged: Collection[str] = (),
-    settle: float = SETTLE_SECONDS,
+    settle: float = FAST_SECONDS,
 ) -> None:
     """Assert that the invariant holds, waiting a moment if needed: a killed process takes some time to disappear.
 

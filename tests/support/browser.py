@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support.waiting import FAST_SECONDS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium")
 ARGUMENTS = (
@@ -22,7 +24,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=1000 * FAST_SECONDS)
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 def page_of(browser: Browser, **options: Any) -> Iterator[Page]:
     """Open a page in a context of its own; fail if its scripts raise an error or break the content policy."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(1000 * FAST_SECONDS)
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -56,7 +58,7 @@ def page_of(browser: Browser, **options: Any) -> Iterator[Page]:
     assert faults == []
 
 
-def wait_in_page(page: Page, expression: str, *, seconds: float = 20) -> None:
+def wait_in_page(page: Page, expression: str, *, seconds: float = FAST_SECONDS) -> None:
     """Wait until an expression is true in a page; `wait_for_function` would break the page's content policy."""
     until = time.monotonic() + seconds
     while not page.evaluate(expression):

@@ -84,7 +84,7 @@ def av1_picture(path: Path, *, width: int, height: int) -> Path:
     which all that it starts later inherits.
     """
     command = [sys.executable, "-c", AV1_PICTURE, str(width), str(height)]
-    path.write_bytes(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    path.write_bytes(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
     return path
 
 

@@ -97,7 +97,7 @@ class ForkServer:
         for each in self._prepared.values():
             each.close()
         if self._process is not None:
-            self._process.communicate(timeout=20)
+            self._process.communicate(timeout=60)
 
 
 def _asked(server: subprocess.Popen[str], program: dict[str, Any]) -> int | None:
@@ -121,7 +121,7 @@ def _get_ready(prepare: str) -> None:
         assert "libcuda.so" not in maps, "a module opened the driver, whose counts forks would share"
     exec(prepare, {})
     gc.freeze()  # else each fork's collections copy all of this memory
-    until = time.monotonic() + 20  # a thread that was joined is there for a moment longer
+    until = time.monotonic() + 60  # a thread that was joined is there for a moment longer
     while sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) > 1:
         assert time.monotonic() < until, "a thread was begun, which forks would lack"
         time.sleep(0.01)

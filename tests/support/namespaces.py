@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.process_state import process_state
 from tests.support.waiting import wait_until
 
 SUBNET = "10.77.0"
@@ -395,11 +396,9 @@ def _only_child(parent: subprocess.Popen[bytes]) -> int:
 
 def _runs(pid: int) -> bool:
     """Return whether a thread of a process is neither stopped nor dead."""
-    for file in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(OSError):
-            told = file.read_text(encoding="utf-8", errors="replace")
-            if told[told.rindex(")") + 2] not in "TtZX":
-                return True
+    with suppress(OSError):  # it has ended
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return any(process_state(int(thread.name)) not in "TtZX" for thread in threads)
     return False
 
 

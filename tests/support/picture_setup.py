@@ -51,7 +51,7 @@ def images_settings(fake: ServiceFake, folder: Path, **keys: Any) -> Images:
     services = image_services(fake, folder)
     for name, more in keys.pop("services", {}).items():
         services[name] = {**services.get(name, {}), **more}
-    given = {"service": fake.vendor.name, "timeout": 5, "max_retries": 2, "services": services, **keys}
+    given = {"service": fake.vendor.name, "timeout": 60, "max_retries": 2, "services": services, **keys}
     return load_config({"images": given}, environ=False).images
 
 

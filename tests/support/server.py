@@ -19,6 +19,7 @@ import msgpack
 import zmq
 
 from tests.support.paths import ROOT
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
@@ -105,7 +106,7 @@ class RunningServer:
         for line in self.process.stderr:
             self.errors.append(line.decode())
 
-    def wait_for(self, name: str, *, timeout: float = 20) -> Any:
+    def wait_for(self, name: str, *, timeout: float = FAST_SECONDS) -> Any:
         """Return the value of the next line from the process that has this name."""
         until = time.monotonic() + timeout
         with self._changed:
@@ -122,7 +123,7 @@ class RunningServer:
         """Wait for the next report of the counters and return it."""
         with self._changed:
             self.lines.clear()
-        found: dict[str, int] = self.wait_for("counters", timeout=10)
+        found: dict[str, int] = self.wait_for("counters")
         return found
 
     def tell(self, command: Mapping[str, Any]) -> None:
@@ -153,12 +154,12 @@ class RunningServer:
         with suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
-            status = self.process.wait(10)
+            status = self.process.wait(FAST_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
         for reader in self._readers:
-            reader.join(5)
+            reader.join(FAST_SECONDS)
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
@@ -184,7 +185,7 @@ class Speaker:
         encoding: str = "json",
         keys: tuple[bytes, bytes] | None = None,
         server: str | bytes | None = None,
-        timeout: float = 10,
+        timeout: float = FAST_SECONDS,
     ) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)

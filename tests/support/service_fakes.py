@@ -14,6 +14,8 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import wait_until
+
 HTML = b"<!DOCTYPE html><html><body><h1>Attention Required!</h1></body></html>"
 
 
@@ -64,7 +66,11 @@ class Vendor:
 
 
 class ServiceFake:
-    """A server. Each of `faults` is used for one request for work; afterwards it answers well."""
+    """A server. Each of `faults` is used for one request for work; afterwards it answers well.
+
+    A request whose fault is `held` gets a good answer once `release` was called. No request for work is answered before
+    `at_once` of them have been there at the same time.
+    """
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
@@ -74,6 +80,8 @@ class ServiceFake:
         self.billed = 0
         self.busiest = 0
         self.pause = 0.0
+        self.at_once = 0
+        self._released = threading.Event()
         self._now = 0
         self._refused_until: tuple[bytes, datetime] | None = None
         self._lock = threading.Lock()
@@ -107,7 +115,12 @@ class ServiceFake:
         """The requests for work."""
         return [asked for asked in self.asked if self.vendor.is_work(asked)]
 
+    def release(self) -> None:
+        """Answer the requests that are held."""
+        self._released.set()
+
     def close(self) -> None:
+        self.release()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -119,6 +132,10 @@ class ServiceFake:
             self._now += 1
             self.busiest = max(self.busiest, self._now)
         try:
+            if fault == "held":
+                self._released.wait()
+            elif self.vendor.is_work(asked):
+                wait_until(lambda: self.busiest >= self.at_once, what="requests at once")
             time.sleep(self.pause)
             self._write(self._answer(asked, fault), fault, handler)
         except (BrokenPipeError, ConnectionResetError):

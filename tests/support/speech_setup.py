@@ -46,7 +46,7 @@ def tts_settings(fake: ServiceFake, **keys: Any) -> Tts:
     given = {
         "service": fake.vendor.name,
         "fallback": [],
-        "timeout": 5,
+        "timeout": 60,
         "max_retries": 2,
         "services": services,
         **keys,

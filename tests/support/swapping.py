@@ -39,11 +39,13 @@ def relink(number):
         os.rename(path + ".real", path)
 
 swap = {"replace": replace, "rewrite": rewrite, "relink": relink}[way]
+began = time.monotonic()
 print("ready", flush=True)
 while True:
     for number in (1, 0):
         swap(number)
-        time.sleep(chance.uniform(0, float(pause_s)))
+        longer = max(1.0, (time.monotonic() - began) / 3)
+        time.sleep(chance.uniform(0, float(pause_s) * longer))
 """
 
 
@@ -52,7 +54,8 @@ def swapping(way: Way, path: Path, first: Path, second: Path, *, pause_s: float 
     """Swap the bytes at `path` between those of two files, or the folder `path` with a link to the folder `second`.
 
     `replace` renames a new file over the old one; `rewrite` writes into it and puts its time of modification back.
-    Between two swaps are at most `pause_s` seconds.
+    Between two swaps are at most `pause_s` seconds, and after three seconds more and more: a slow computer, too, reads
+    a file at some time that is not swapped meanwhile.
     """
     seed = random.randrange(2**32)
     print(f"swapping by {way}: seed {seed}")

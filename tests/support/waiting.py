@@ -8,13 +8,21 @@ several times as long.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 FAST_SECONDS = 30.0
 """Timeout for anything that takes a second or two on an idle machine; all of them cost time in failing tests only."""
 
 PROMPT_SECONDS = 10.0
 """Upper limit of what takes less than two seconds on an idle machine, where the wrong way takes far longer."""
+
+
+def again_and_again(*, seconds: float, until: Callable[[], object]) -> Iterator[None]:
+    """Yield for some seconds, and then until a condition holds; fail if it still does not after FAST_SECONDS more."""
+    began = time.monotonic()
+    while (took := time.monotonic() - began) < seconds or not until():
+        assert took < seconds + FAST_SECONDS, f"not within {took:g} s: {until}"
+        yield
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = FAST_SECONDS, what: str = "") -> float:

@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from tests.support.server import node_config
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.curve import keys_dir
 from video_pipeline.engine.jobs.dispatch.guard import Guard
@@ -77,9 +78,9 @@ class WebNode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(FAST_SECONDS)
 
-    def wait_until_ready(self, seconds: float = 20) -> None:
+    def wait_until_ready(self, seconds: float = FAST_SECONDS) -> None:
         """Wait until both processes answer."""
         until = time.monotonic() + seconds
         while True:
@@ -119,10 +120,7 @@ class WebNode:
     def counters(self) -> Mapping[str, int]:
         """Return the next counters that the HTTP process reports."""
         before = self.web.counters
-        until = time.monotonic() + 5
-        while self.web.counters is before:
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_until(lambda: self.web.counters is not before, what="counters")
         return self.web.counters
 
     def ledger(self) -> Ledger:
@@ -134,15 +132,15 @@ class WebNode:
         headers = {} if user is None else {"Authorization": f"Bearer {make_token(self.keys, user).text}"}
         made = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
         if user is not None:
-            until = time.monotonic() + 5
-            while httpx.get(f"{self.url}/ping", headers=headers, verify=False).status_code == 401:
-                assert time.monotonic() < until
-                time.sleep(0.05)
+            wait_until(
+                lambda: httpx.get(f"{self.url}/ping", headers=headers, verify=False).status_code != 401,
+                what="the token is known",
+            )
         return made
 
 
 @contextmanager
-def raw(node: WebNode, *, seconds: float = 20) -> Iterator[socket.socket]:
+def raw(node: WebNode, *, seconds: float = FAST_SECONDS) -> Iterator[socket.socket]:
     """Open a bare connection to the HTTP process."""
     with socket.create_connection(("127.0.0.1", node.port), timeout=seconds) as connection:
         yield connection

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
+from tests.support.waiting import FAST_SECONDS
+
 GREETING = b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + b"\0" * 31
 
 
@@ -30,7 +32,7 @@ def ready(kind: bytes = b"DEALER") -> bytes:
 
 def greeted(url: str, *, kind: bytes = b"DEALER") -> socket.socket:
     """Return a connection with a finished handshake."""
-    sock = socket.create_connection(address(url), timeout=10)
+    sock = socket.create_connection(address(url), timeout=FAST_SECONDS)
     sock.sendall(GREETING + ready(kind))
     got = b""
     while len(got) < len(GREETING) + 2 or len(got) < len(GREETING) + 2 + got[len(GREETING) + 1]:

@@ -23,7 +23,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked_by_openai(fake: ServiceFake, **more: object) -> str:
-    with openai.OpenAI(base_url=f"{fake.url}/v1", api_key=PICTURE_KEY, max_retries=0, timeout=3) as client:
+    with openai.OpenAI(base_url=f"{fake.url}/v1", api_key=PICTURE_KEY, max_retries=0, timeout=30) as client:
         given = {"model": "gpt-image-2", "prompt": "A boat.", "size": "1088x1920", **more}
         made = client.images.generate(**given)  # type: ignore[call-overload]
         assert made.data

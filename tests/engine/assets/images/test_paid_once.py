@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.support.picture_setup import PICTURE_ENVIRONMENT, image_services, set
 from tests.support.picture_vendors import PICTURE_KEY, PICTURE_VENDORS, STOCK
 from tests.support.samples import picture
 from tests.support.service_fakes import ServiceFake, service_fake
+from tests.support.waiting import wait_until
 from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
@@ -95,12 +95,10 @@ def written(fake: ServiceFake, folder: Path, **images: Any) -> tuple[str, ...]:
 @pytest.mark.parametrize("name", ["stable_diffusion", "dalle"])
 def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: str, tmp_path: Path) -> None:
     with service_fake(PICTURE_VENDORS[name]()) as fake:
-        fake.pause = 0.4
+        fake.faults.extend(["", "", "held"])
         arguments = written(fake, tmp_path)
         child = started(tmp_path, *arguments)
-        until = time.monotonic() + 60
-        while len(fake.worked) <= 2 and child.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: len(fake.worked) > 2 or child.poll() is not None, seconds=60)
         child.send_signal(signal.SIGKILL)
         told, _ = child.communicate()
         assert child.returncode == -signal.SIGKILL, told
@@ -108,10 +106,10 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
         assert len(kept) == 2
         for path in kept:
             check_png(path)  # raises if it is not whole
-        time.sleep(0.5)
-        fake.pause = 0.0
+        fake.release()
+        wait_until(lambda: fake.billed == 3, what="the end of the request that was under way")
         child = started(tmp_path, *arguments)
-        told, _ = child.communicate(timeout=100)
+        told, _ = child.communicate(timeout=120)
         assert child.returncode == 0, told
         bodies = [asked.body for asked in fake.worked]
         assert len(bodies) == len(TEXTS) + 1
@@ -158,7 +156,7 @@ def test_a_preview_pays_for_the_picture_that_it_shows_alone(tmp_path: Path) -> N
         config = rest[1]
         preview = ("preview", story, "--at", "2.5", "--config", config, "-o", str(tmp_path / "frame.png"))
         child = started(tmp_path, *preview)
-        told, _ = child.communicate(timeout=60)
+        told, _ = child.communicate(timeout=120)
         assert child.returncode == 0, told
         assert len(fake.worked) == 1
         assert b"The lamp is lit." in fake.worked[0].body
@@ -178,7 +176,7 @@ def test_an_edit_of_one_scene_pays_for_its_picture_alone(
 def test_requests_run_in_parallel_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_picture_environment(monkeypatch)
     with service_fake(PICTURE_VENDORS["stable_diffusion"]()) as fake:
-        fake.pause = 0.4
+        fake.at_once, fake.pause = 3, 0.4  # a fourth one would come meanwhile
         texts = tuple(f"{text} {number}" for number in range(2) for text in TEXTS)
         gathered(fake, tmp_path, story_of(texts), parallel_requests=3)
         assert fake.busiest == 3

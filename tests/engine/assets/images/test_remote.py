@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.support.picture_setup import painting, painting_through, set_picture_environment
 from tests.support.picture_vendors import PICTURE_KEY, PICTURE_VENDORS, STOCK, PictureVendor, StockVendor
+from tests.support.waiting import PROMPT_SECONDS
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
@@ -48,11 +49,11 @@ def test_a_service_is_asked_by_its_contract_and_once(name: str, tmp_path: Path) 
     "fault", ["cut", "cut inside", "429", "429 after 0", "429 date", "500", "html", "false success", "drip"]
 )
 def test_a_fault_that_passes_is_asked_again(name: str, fault: str, tmp_path: Path) -> None:
-    with painting(name, tmp_path, timeout=1.2 if fault == "drip" else 5) as run:
+    with painting(name, tmp_path, timeout=1.5 if fault == "drip" else 60) as run:
         run.fake.faults.append(fault)
         begin = time.monotonic()
         assert isinstance(run.paint().shown, Still)
-        assert time.monotonic() - begin < 6
+        assert time.monotonic() - begin < PROMPT_SECONDS
         assert len(run.fake.worked) == 2
 
 

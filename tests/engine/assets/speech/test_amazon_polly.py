@@ -33,7 +33,7 @@ def asked_by_botocore(fake: ServiceFake, secret: str = SECRET_KEY, **more: Any) 
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=secret,
         aws_session_token=TOKEN,
-        config=Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=2),
+        config=Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=30),
     )
     given = {
         "Engine": "neural",

@@ -53,7 +53,7 @@ def asked_by_the_vendor(fake: ServiceFake) -> vendor.SynthesizeSpeechResponse:
         enable_time_pointing=[vendor.SynthesizeSpeechRequest.TimepointType.SSML_MARK],
     )
     with client:
-        return client.synthesize_speech(request, metadata=[("x-goog-api-key", KEY)], retry=None, timeout=3)
+        return client.synthesize_speech(request, metadata=[("x-goog-api-key", KEY)], retry=None, timeout=30)
 
 
 def test_googles_own_client_succeeds_on_the_fake() -> None:
@@ -77,7 +77,7 @@ def asked_by_discovery(fake: ServiceFake) -> Any:
     """Ask as Google's client for all its APIs does, which makes its methods from the discovery document."""
     document = discovery_document("texttospeech.v1beta1")
     options = ClientOptions(api_endpoint=fake.url)
-    with build_from_document(document, http=httplib2.Http(timeout=3), client_options=options) as service:
+    with build_from_document(document, http=httplib2.Http(timeout=30), client_options=options) as service:
         body = {
             "input": {"ssml": '<speak><mark name="0"/>The <mark name="1"/>lamp.</speak>'},
             "voice": {"languageCode": "en-US", "name": "en-US-Neural2-C"},

@@ -24,7 +24,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked_by_openai(fake: ServiceFake, **more: object) -> bytes:
-    with openai.OpenAI(base_url=f"{fake.url}/v1", api_key=KEY, max_retries=0, timeout=3) as client:
+    with openai.OpenAI(base_url=f"{fake.url}/v1", api_key=KEY, max_retries=0, timeout=30) as client:
         given = {"model": "tts-1", "voice": "alloy", "input": "The lamp.", "response_format": "wav", **more}
         return client.audio.speech.create(**given).content  # type: ignore[arg-type]
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.sounds import noise, write_wav
 from tests.support.speech_setup import ENVIRONMENT, SECRETS, endpoint_keys, set_environment
 from tests.support.speech_vendors import VENDORS
+from tests.support.waiting import wait_until
 from video_pipeline.engine.assets.cache_folder import open_asset_cache
 from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.models import StoryAssets
@@ -39,7 +39,7 @@ def configuration(fake: ServiceFake, folder: Path, **tts: Any) -> dict[str, Any]
         "service": fake.vendor.name,
         "services": endpoint_keys(fake),
         "parallel_requests": 1,
-        "timeout": 10,
+        "timeout": 60,
         **tts,
     }
     return {
@@ -81,7 +81,8 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("name", ["openai_compatible", "amazon_polly"])
 def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: str, tmp_path: Path) -> None:
     with service_fake(VENDORS[name]()) as fake:
-        fake.pause = 0.4
+        requests = 2 if name == "amazon_polly" else 1  # of each scene
+        fake.faults.extend([*[""] * 2 * requests, "held"])
         config = tmp_path / "config.json"
         config.write_text(json.dumps(configuration(fake, tmp_path, services={**endpoint_keys(fake)})))
         story = written_story(tmp_path, SCENES)
@@ -97,10 +98,7 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
             str(tmp_path / "frame.png"),
         )
         child = started(tmp_path, *arguments)
-        requests = 2 if name == "amazon_polly" else 1  # of each scene
-        until = time.monotonic() + 60
-        while len(fake.worked) <= 2 * requests and child.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: len(fake.worked) > 2 * requests or child.poll() is not None, seconds=60)
         child.send_signal(signal.SIGKILL)
         told, _ = child.communicate()
         assert child.returncode == -signal.SIGKILL, told
@@ -110,10 +108,11 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
         for path in kept:
             check_wav(path)  # raises if it is not whole
         under_way = json.loads(fake.worked[-1].body)
-        time.sleep(0.5)
-        fake.pause = 0.0
+        billed = fake.billed
+        fake.release()
+        wait_until(lambda: fake.billed > billed, what="the end of the request that was under way")
         child = started(tmp_path, *arguments)
-        told, _ = child.communicate(timeout=100)
+        told, _ = child.communicate(timeout=120)
         assert child.returncode == 0, told
         bodies = [asked.body for asked in fake.worked]
         again = {body for body in bodies if bodies.count(body) > 1}
@@ -163,7 +162,7 @@ def gathered(fake: ServiceFake, folder: Path, texts: list[str], **tts: Any) -> A
 def test_requests_run_in_parallel_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
     with service_fake(VENDORS["openai_compatible"]()) as fake:
-        fake.pause = 0.3
+        fake.at_once, fake.pause = 3, 0.3  # a fourth one would come meanwhile
         texts = [f"{text} {index}" for index in range(3) for text in SCENES]
         assets = gathered(fake, tmp_path, texts, parallel_requests=3)
         assert fake.busiest == 3

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.process_state import has_ended
+from tests.support.waiting import wait_until
 from video_pipeline.engine.assets.speech.kokoro.espeak import Espeak, EspeakError, divided_phonemes
 from video_pipeline.engine.assets.speech.kokoro.mandarin import pinyin_phonemes
 from video_pipeline.engine.assets.speech.kokoro.phonemes import MAX_KOKORO_PHONEMES, kokoro_sentences
@@ -116,10 +117,7 @@ def test_espeak_runs_in_a_process_of_its_own_that_ends_with_this_program(tmp_pat
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     with parent:
         assert parent.stdout is not None
-        child = Path("/proc") / parent.stdout.readline().strip()
-        assert "espeak" in (child / "maps").read_text()
+        child = int(parent.stdout.readline())
+        assert "espeak" in Path(f"/proc/{child}/maps").read_text()
         parent.kill()
-    end = time.monotonic() + 10
-    while child.exists() and "zombie" not in (child / "status").read_text() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not child.exists() or "zombie" in (child / "status").read_text()
+    wait_until(lambda: has_ended(child), what="the end of espeak")
