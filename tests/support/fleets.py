@@ -53,13 +53,17 @@ class NamespaceFleet:
         config = self.write_config(self.server, sections)
         command = (sys.executable, "-m", "video_pipeline", "serve", "--fleet", "--config", config)
         program = self.server.start(*command, environ=environ)
-        asked = f"import socket; socket.create_connection(({self.server.address!r}, 6379), 2).close()"
         until = time.monotonic() + READY_SECONDS
-        while self.server.run(sys.executable, "-c", asked, seconds=READY_SECONDS).returncode:
+        while not self.answers():
             assert time.monotonic() < until, program.output()
             assert program.status is None, program.output()
             time.sleep(0.2)
         return program
+
+    def answers(self) -> bool:
+        """Return whether the server's control store takes connections."""
+        asks = f"import socket; socket.create_connection(({self.server.address!r}, 6379), 2).close()"
+        return self.server.run(sys.executable, "-c", asks, seconds=READY_SECONDS).returncode == 0
 
     def give_token(self, machine: NamespacedMachine) -> None:
         """Copy the server's token to a machine."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def free_port(*, beside: int = 0) -> int:
@@ -15,3 +17,11 @@ def free_port(*, beside: int = 0) -> int:
             for place in {port, port + beside}:
                 held.enter_context(socket.create_server(("127.0.0.1", place)))
             return port
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """Hold a port on which nothing listens, so that connections are refused and no other program can take it."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]

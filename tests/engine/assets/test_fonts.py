@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import manimgx_fonts
 import pytest
 
 from tests.support.swapping import swapping
+from tests.support.waiting import again_and_again
 from video_pipeline.engine.assets.fonts import WEIGHTS, FontCatalogue, UnknownFontError, cjk_face
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.common.input_files import InputFiles
@@ -249,15 +249,13 @@ def test_the_hash_of_a_font_is_that_of_what_is_drawn_while_it_is_swapped(tmp_pat
         shutil.copy(source, copy)
     known = {file_sha256(copy): inked(FontCatalogue(), copy) for copy in files}
     shutil.copy(UPRIGHT, path)
-    seen = set()
+    seen = set[str]()
     with swapping("replace", path, *files, pause_s=0.02):
-        ends = time.monotonic() + 2
-        while time.monotonic() < ends:
+        for _ in again_and_again(seconds=2, until=lambda: seen == set(known)):
             catalogue = FontCatalogue()
             digest = catalogue.resolve(str(path)).faces[0].sha256
             assert inked(catalogue, path) == known[digest]
             seen.add(digest)
-    assert seen == set(known)
 
 
 def test_unused_large_fonts_are_released(tmp_path: Path) -> None:

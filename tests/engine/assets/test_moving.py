@@ -202,9 +202,9 @@ def gif_of(count: int) -> bytes:
 def test_a_moving_picture_of_100_000_frames_is_refused(tmp_path: Path, cache: ContentCache) -> None:
     path = tmp_path / "m.gif"
     path.write_bytes(gif_of(100_000))
-    began = time.monotonic()
+    began = time.process_time()
     assert "has 100000 frames; allowed: at most 100 (images.max_frames)" in refusal(path, cache)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(

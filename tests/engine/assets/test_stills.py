@@ -319,9 +319,9 @@ def test_a_picture_of_900_megapixels_is_refused_from_its_header(tmp_path: Path, 
     refusal(path, cache)  # load modules before measuring
     peak_before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     message = refusal(path, cache)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert "30000 x 30000 is 900 megapixels; allowed: at most 200 (images.max_megapixels)" in message

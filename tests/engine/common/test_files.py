@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from tests.support.durability import disk_calls, open_descriptors
 from tests.support.paths import ROOT
+from tests.support.waiting import FAST_SECONDS, again_and_again
 from video_pipeline.engine.common import files
 from video_pipeline.engine.common.files import (
     PARTIAL_PREFIX,
@@ -193,10 +195,10 @@ def test_a_folder_that_refuses_to_be_synced_takes_no_file_back(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", sync)
-    before = open_descriptors()
+    before = open_descriptors(tmp_path)
     write_text(tmp_path / "a.txt", "words")
     assert (tmp_path / "a.txt").read_text() == "words"
-    assert open_descriptors() == before
+    assert open_descriptors(tmp_path) == before
 
 
 def test_two_writers_of_one_file_at_once_have_private_files(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def test_threads_that_write_one_file_at_once_never_mix_and_leave_nothing(tmp_pat
 
     def write(turn: int) -> None:
         try:
-            start.wait(10)
+            start.wait(FAST_SECONDS)
             for _ in range(40):
                 with whole_file(path) as partial:
                     partial.write_bytes(bytes([turn]) * 5000)
@@ -250,10 +252,10 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
             assert sweep_staging(tmp_path) == 1  # the other is locked: its descriptor must be closed too
 
     once()
-    before = open_descriptors()
+    before = open_descriptors(tmp_path)
     for _ in range(10):
         once()
-    assert open_descriptors() == before
+    assert open_descriptors(tmp_path) == before
 
 
 def test_a_broken_link_does_not_stop_the_sweep(tmp_path: Path) -> None:
@@ -271,12 +273,12 @@ def test_folders_that_cannot_be_locked_are_written_in_all_the_same(
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    before = open_descriptors()
+    before = open_descriptors(tmp_path)
     with StagedFiles(tmp_path) as files:
         files.stage(tmp_path / "a").write_text("x")
         files.commit()
     assert names(tmp_path) == ["a"]
-    assert open_descriptors() == before
+    assert open_descriptors(tmp_path) == before
 
 
 def test_a_hidden_folder_deleted_by_another_process_is_no_error(tmp_path: Path) -> None:
@@ -292,29 +294,33 @@ def test_a_block_that_writes_nothing_is_an_error_that_leaves_nothing(tmp_path: P
 
 
 READER = """
-import sys, time
+import select, sys
 from pathlib import Path
-path, stop = Path(sys.argv[1]), time.monotonic() + 1.0
+path, seen = Path(sys.argv[1]), set()
 print("reading", flush=True)
-while time.monotonic() < stop:
+while not select.select([sys.stdin], [], [], 0)[0]:
     data = path.read_bytes()
     assert data == data[:1] * 400_000, len(data)
+    seen.add(data[:1])
+    if len(seen) == 3:
+        print("three contents", flush=True)
 """
 
 
 def test_a_reader_never_sees_half_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"0" * 400_000)
-    turn = 0
-    with subprocess.Popen([sys.executable, "-c", READER, str(path)], stdout=subprocess.PIPE) as reader:
+    turn, command = 0, [sys.executable, "-c", READER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == b"reading\n"
-        while reader.poll() is None:
+        for _ in again_and_again(seconds=1, until=lambda: select.select([reader.stdout], [], [], 0)[0]):
             turn += 1
             with whole_file(path) as partial:
                 partial.write_bytes(bytes([turn % 256]) * 400_000)
+        told, _ = reader.communicate()
+    assert told.startswith(b"three contents\n")
     assert reader.returncode == 0
-    assert turn > 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
@@ -401,13 +407,13 @@ def test_a_folder_swept_after_it_was_locked_leaves_no_descriptor_open(
         return descriptor
 
     monkeypatch.setattr(files, "lock_folder", locked_and_swept)
-    before = open_descriptors()
+    before = open_descriptors(tmp_path)
     with StagedFiles(tmp_path) as staged:
         staged.stage(tmp_path / "a.mp4").write_bytes(b"whole")
-        assert open_descriptors() == before + 1
+        assert open_descriptors(tmp_path) == before + 1
         staged.commit()
     assert swept == 3
-    assert open_descriptors() == before
+    assert open_descriptors(tmp_path) == before
 
 
 @pytest.mark.parametrize("swept", ["before it is locked", "after it was locked"])

@@ -18,8 +18,9 @@ import pytest
 from tests.support.disks import small_disk
 from tests.support.origin import origin
 from tests.support.other_user import IS_ROOT, without_root
-from tests.support.ports import free_port
+from tests.support.ports import refusing_port
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, weed_program
+from tests.support.waiting import wait_until
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.object_store import (
     FolderStore,
@@ -198,8 +199,7 @@ def test_a_writer_that_is_killed_leaves_no_object(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", program, str(shared)], stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
-    while len(list((shared / "o").glob("*")) if (shared / "o").is_dir() else []) < 5:
-        pass
+    wait_until(lambda: (shared / "o").is_dir() and len(list((shared / "o").iterdir())) >= 5, what="objects")
     child.kill()
     child.wait()
     child.stdout.close()
@@ -258,9 +258,10 @@ def test_a_full_disk_that_an_object_is_fetched_to_is_not_taken_for_the_storage(t
 def test_a_bucket_that_refuses_or_is_down_is_told_without_keys(
     server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    down = open_store(f"s3://{BUCKET}", endpoint=f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(OSError, match=rf"fleet\.store: s3://{BUCKET}: ") as gone:
-        down.put_if_absent("a", b"")
+    with refusing_port() as port:
+        down = open_store(f"s3://{BUCKET}", endpoint=f"http://127.0.0.1:{port}")
+        with pytest.raises(OSError, match=rf"fleet\.store: s3://{BUCKET}: ") as gone:
+            down.put_if_absent("a", b"")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
     refusing = open_store(f"s3://{BUCKET}", endpoint=server.url)
     with pytest.raises(

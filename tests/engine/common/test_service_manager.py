@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.notices import notices
+from tests.support.waiting import FAST_SECONDS
+from video_pipeline.engine.common import service_manager
 from video_pipeline.engine.common.service_manager import EXTEND_EVERY_SECONDS, ServiceManager
 
 
@@ -97,7 +99,10 @@ def test_without_a_manager_nothing_is_sent_and_one_that_has_gone_is_warned_of_on
     ]
 
 
-def test_the_start_waits_for_a_manager_that_is_behind_and_a_beat_does_not(tmp_path: Path) -> None:
+def test_the_start_waits_for_a_manager_that_is_behind_and_a_beat_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_manager, "WAIT_SECONDS", FAST_SECONDS)
     path, clock = tmp_path / "notify", SteppedClock()
     environ = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "3000000"}
     with notices(path) as heard, closing(ServiceManager(environ, clock=clock)) as manager:

@@ -13,7 +13,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.certificates import Authority, MachinePems
-from tests.support.ports import free_port
+from tests.support.ports import refusing_port
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.answer_check import answer_trouble
 from video_pipeline.engine.fleet.certificates import FleetTls, check_certificate
@@ -93,7 +94,7 @@ def listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
             yield f"{HOST}:{server.getsockname()[1]}"
         finally:
             server.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(FAST_SECONDS)
 
 
 def encrypted(files: MachinePems) -> Callable[[socket.socket], None]:
@@ -111,34 +112,36 @@ def encrypted(files: MachinePems) -> Callable[[socket.socket], None]:
     return talk
 
 
+def told_of(address: str, tls: FleetTls | None = None) -> str | None:
+    return answer_trouble(address, tls, seconds=FAST_SECONDS)
+
+
 def test_who_answers_as_this_side_expects_is_no_trouble(ours: Authority) -> None:
     with listening(lambda connection: connection.sendall(SETTINGS)) as address:
-        assert answer_trouble(address, None) is None
+        assert told_of(address) is None
     with listening(encrypted(ours.machine(HOST, "server"))) as address:
-        assert answer_trouble(address, tls_of(ours.machine("10.0.0.7", "client"))) is None
+        assert told_of(address, tls_of(ours.machine("10.0.0.7", "client"))) is None
 
 
 def test_another_program_a_silent_one_and_none_are_told_apart() -> None:
     with listening(lambda connection: connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")) as address:
-        told = answer_trouble(address, None)
+        told = told_of(address)
         assert told is not None
         assert told.startswith(
             f"fleet.address: {address} accepts connections, but does not answer as a fleet's"
         )
     with listening(lambda connection: None) as address:
         assert "another program has the port" in (answer_trouble(address, None, seconds=0.2) or "")
-    port = free_port()
-    assert answer_trouble(f"{HOST}:{port}", None) == (
-        f"fleet.address: cannot reach {HOST}:{port}: Connection refused"
-    )
+    with refusing_port() as port:
+        assert told_of(f"{HOST}:{port}") == f"fleet.address: cannot reach {HOST}:{port}: Connection refused"
 
 
 def test_tls_on_one_side_only_names_the_side_that_lacks_it(ours: Authority) -> None:
     client = tls_of(ours.machine("10.0.0.7", "client"))
     with listening(lambda connection: connection.sendall(SETTINGS)) as address:
-        assert "but not with TLS, which fleet.tls_cert asks for" in (answer_trouble(address, client) or "")
+        assert "but not with TLS, which fleet.tls_cert asks for" in (told_of(address, client) or "")
     with listening(encrypted(ours.machine(HOST, "server"))) as address:
-        told = answer_trouble(address, None) or ""
+        told = told_of(address) or ""
         assert "wants TLS" in told or "TLS is set there and not here" in told
 
 
@@ -150,9 +153,9 @@ def test_certificates_that_the_other_side_must_refuse_are_named(ours: Authority,
         (ours.machine("10.0.0.8", "elsewhere"), "IP address mismatch"),
     ]:
         with listening(encrypted(server)) as address:
-            told = answer_trouble(address, mine) or ""
+            told = told_of(address, mine) or ""
             assert re.match(f"fleet.tls_ca: the certificate of {address} is refused: {reason}", told), told
     stranger = replace(tls_of(theirs.machine("10.0.0.7", "mine")), authority=ours.certificate)
     with listening(encrypted(ours.machine(HOST, "server"))) as address:
-        told = answer_trouble(address, stranger) or ""
+        told = told_of(address, stranger) or ""
         assert told.startswith(f"fleet.tls_cert: {address} refuses {stranger.certificate}; allowed: "), told

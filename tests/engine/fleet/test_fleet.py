@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.fleets import READY_SECONDS, NamespaceFleet, ray_logs, stop
 from tests.support.namespaces import NamespacedMachine, Program, network
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,7 @@ client.internal_kv_put(b"CLUSTER_METADATA", json.dumps(known).encode(), True, na
 ASK_HEALTH = """
 import re, urllib.request
 for page in ("healthz", "readyz", "metrics"):
-    text = urllib.request.urlopen(f"http://127.0.0.1:5580/{page}", timeout=20).read().decode()
+    text = urllib.request.urlopen(f"http://127.0.0.1:5580/{page}", timeout=60).read().decode()
     print(re.findall(r"^video_pipeline_ready (.*)$", text, re.M)[0] if page == "metrics" else text.strip())
 """
 ASK_RAYLET = """
@@ -48,13 +49,13 @@ import grpc
 channel = grpc.insecure_channel(sys.argv[1])
 for method in ("ray.rpc.NodeManagerService/GetNodeStats", "ray.rpc.ObjectManagerService/Pull"):
     try:
-        channel.unary_unary("/" + method)(b"", timeout=20)
+        channel.unary_unary("/" + method)(b"", timeout=60)
         print("answered", method)
     except grpc.RpcError as error:
         print(error.code().name)
 """
 DRIVE = """
-import sys, time
+import sys
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.fleet.connect import connect_driver
 ray = connect_driver(load_config("/tmp/node.yaml", environ=False))
@@ -62,15 +63,13 @@ ray = connect_driver(load_config("/tmp/node.yaml", environ=False))
 @ray.remote(num_cpus=1, max_retries=0)
 def sleep(seconds):
     import os, time
+    open(f"/tmp/began-{seconds:g}", "w").close()
     time.sleep(seconds)
     return os.uname().nodename, sorted(name for name in os.environ if "PASSWORD" in name)
 
 first = sleep.options(label_selector={"video-pipeline/version": sys.argv[1]}).remote(0)
 print("first", ray.get(first), flush=True)
-running = sleep.remote(float(sys.argv[2]))
-time.sleep(1)
-print("running", flush=True)
-print("second", ray.get(running), flush=True)
+print("second", ray.get(sleep.remote(float(sys.argv[2]))), flush=True)
 """
 
 
@@ -81,7 +80,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamespaceFleet]:
         program = made.serve()
         yield made
         assert stop(program) == 0, program.output()
-        assert made.server.pids() == []
+        wait_until(lambda: made.server.pids() == [], what="the end of all processes")
         assert not list(made.server.tmp.glob("vp-*"))
         token = (made.server.tmp / "state" / "fleet" / "token").read_text().strip()
         assert token not in program.output()
@@ -136,7 +135,7 @@ def test_who_has_a_wrong_token_or_none_gets_no_answer(fleet: NamespaceFleet) -> 
         seconds=READY_SECONDS,
     )
     assert "AuthenticationError" in asked.stderr
-    assert stranger.pids() == []
+    wait_until(lambda: stranger.pids() == [], what="the end of all processes")
 
 
 def test_no_port_of_a_machine_serves_who_has_no_token(
@@ -182,12 +181,13 @@ def test_a_control_store_that_is_killed_is_back_and_the_driver_and_its_task_go_o
 ) -> None:
     version = fleet.status(worker[0])[0]["version"]
     driver = fleet.server.start(sys.executable, "-c", DRIVE, version, "15")
-    driver.wait_for("running", READY_SECONDS)
-    assert "first ('m2', [])" in driver.output()
+    driver.wait_for("first ('m2', [])", READY_SECONDS)
+    wait_until((worker[0].tmp / "began-15").exists, seconds=READY_SECONDS, what="a task")
     os.kill(fleet.server.named("gcs/gcs_server")[0], signal.SIGKILL)
     assert driver.wait(READY_SECONDS) == 0, driver.output()
     assert "second ('m2'" in driver.output()
-    assert len(fleet.status(worker[0])) == 2
+    wait_until(fleet.answers, seconds=READY_SECONDS, what="the control store")
+    wait_until(lambda: len(fleet.status(worker[0])) == 2, seconds=READY_SECONDS, what="both machines")
 
 
 def test_a_raylet_that_is_killed_is_started_again(
@@ -201,7 +201,11 @@ def test_a_raylet_that_is_killed_is_started_again(
     while program.output().count("this machine is in the fleet") < 2:
         assert time.monotonic() < until, program.output()
         time.sleep(0.1)
-    assert before not in {each["id"] for each in fleet.status(machine) if each["status"] != "dead"}
+    wait_until(
+        lambda: before not in {each["id"] for each in fleet.status(machine) if each["status"] != "dead"},
+        seconds=READY_SECONDS,
+        what="the raylet that was killed is known to be dead",
+    )
 
 
 def test_a_machine_that_is_asked_to_stop_lets_its_task_end_and_takes_no_other(
@@ -210,10 +214,14 @@ def test_a_machine_that_is_asked_to_stop_lets_its_task_end_and_takes_no_other(
     machine, program = worker
     version = fleet.status(machine)[0]["version"]
     driver = fleet.server.start(sys.executable, "-c", DRIVE, version, "8")
-    driver.wait_for("running", READY_SECONDS)
+    wait_until((machine.tmp / "began-8").exists, seconds=READY_SECONDS, what="a task")
     assert stop(program) == 0, program.output()
     assert driver.wait(READY_SECONDS) == 0, driver.output()
     assert "second ('m2'" in driver.output()
-    assert machine.pids() == []
+    wait_until(lambda: machine.pids() == [], what="the end of all processes")
     assert not ray_logs(machine)
-    assert [each["name"] for each in fleet.status(machine)] == ["m1"]
+    wait_until(
+        lambda: [each["name"] for each in fleet.status(machine)] == ["m1"],
+        seconds=READY_SECONDS,
+        what="the server alone",
+    )

@@ -49,7 +49,7 @@ class GuardedFleet:
         return machine.run(
             *(sys.executable, "-m", "video_pipeline", "cluster", "status"),
             *("--join", self.fleet.address, "--config", config),
-            seconds=60,
+            seconds=READY_SECONDS,
         )
 
 
@@ -117,8 +117,7 @@ def test_a_machine_with_a_certificate_of_the_authority_is_in_the_fleet(
     guarded: GuardedFleet, member: tuple[NamespacedMachine, Program]
 ) -> None:
     assert [machine["name"] for machine in guarded.fleet.status(member[0])] == ["m1", "m2"]
-    for pid in guarded.fleet.server.pids():
-        assert PASSWORD.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes() or pid == guarded.redis.pid
+    assert guarded.fleet.server.named(PASSWORD) == [guarded.redis.pid]
 
 
 def test_a_clock_that_is_wrong_is_told_with_its_seconds(member: tuple[NamespacedMachine, Program]) -> None:
@@ -127,7 +126,7 @@ def test_a_clock_that_is_wrong_is_told_with_its_seconds(member: tuple[Namespaced
     said = member[1].wait_for("this machine's clock is", READY_SECONDS)
     found = re.search(r"this machine's clock is (\d+) s ahead of the server's; set it by NTP", said)
     assert found, said
-    assert 38 <= int(found[1]) <= 42
+    assert 39 <= int(found[1]) <= 50  # the server's time is read some time after it was written
 
 
 def test_who_may_not_talk_to_the_server_is_told_why_within_seconds(guarded: GuardedFleet) -> None:

@@ -6,18 +6,22 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.support.ports import free_port
+from tests.support.ports import free_port, refusing_port
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.fleet.redis_check import RedisPlace, RedisTrouble, parse_redis_url, redis_trouble
 
 PASSWORD = "not-a-real-password"
+
+
+def trouble_at(place: RedisPlace) -> RedisTrouble | None:
+    return redis_trouble(place, seconds=FAST_SECONDS)
 
 
 @pytest.fixture
@@ -29,10 +33,8 @@ def redis_port(tmp_path: Path) -> Iterator[int]:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", ""]
     process = subprocess.Popen([program, *options, "--requirepass", PASSWORD], stdout=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 20
-        while redis_trouble(RedisPlace("127.0.0.1", port, False, password=PASSWORD)):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        place = RedisPlace("127.0.0.1", port, False, password=PASSWORD)
+        wait_until(lambda: trouble_at(place) is None, what="Redis")
         yield port
     finally:
         process.kill()
@@ -58,17 +60,18 @@ def test_another_url_is_refused_without_showing_it(url: str) -> None:
 
 def test_a_redis_that_is_gone_or_refuses_is_named_without_its_password(redis_port: int) -> None:
     here = parse_redis_url(f"redis://:{PASSWORD}@127.0.0.1:{redis_port}")
-    assert redis_trouble(here) is None
-    wrong = redis_trouble(parse_redis_url(f"redis://:another@127.0.0.1:{redis_port}"))
+    assert trouble_at(here) is None
+    wrong = trouble_at(parse_redis_url(f"redis://:another@127.0.0.1:{redis_port}"))
     assert wrong is not None
     assert wrong.reason.startswith(f"Redis at 127.0.0.1:{redis_port} refuses AUTH: WRONGPASS")
     assert wrong.for_good
     assert "another" not in wrong.reason
-    without = redis_trouble(parse_redis_url(f"redis://127.0.0.1:{redis_port}"))
+    without = trouble_at(parse_redis_url(f"redis://127.0.0.1:{redis_port}"))
     assert without is not None
     assert without.for_good
     assert "refuses PING: NOAUTH" in without.reason
-    gone = redis_trouble(RedisPlace("127.0.0.1", free_port(), False))
+    with refusing_port() as port:
+        gone = trouble_at(RedisPlace("127.0.0.1", port, False))
     assert gone is not None
     assert not gone.for_good
     assert "does not answer: Connection refused" in gone.reason
@@ -81,7 +84,7 @@ def test_a_redis_without_tls_and_a_program_that_is_none_are_named(redis_port: in
     )
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        found = redis_trouble(RedisPlace("127.0.0.1", server.server_port, False))
+        found = trouble_at(RedisPlace("127.0.0.1", server.server_port, False))
         assert found == RedisTrouble(
             f"127.0.0.1:{server.server_port} does not answer as Redis does; another program has the port"
         )
@@ -98,7 +101,7 @@ def test_a_redis_that_still_loads_its_data_is_waited_for() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        trouble = redis_trouble(RedisPlace("127.0.0.1", server.getsockname()[1], False))
+        trouble = trouble_at(RedisPlace("127.0.0.1", server.getsockname()[1], False))
         thread.join()
     assert trouble is not None
     assert "refuses PING: LOADING" in trouble.reason

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import pytest
 
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import CancelledError
 from video_pipeline.engine.pipeline import render_story
@@ -147,7 +148,7 @@ def test_a_segment_waits_for_those_before_it_but_the_last_few() -> None:
     waiting.join(0.3)
     assert waiting.is_alive()
     budget.spend(SEGMENTS[0], mp4(125_000))
-    waiting.join(10)
+    waiting.join(FAST_SECONDS)
     assert [each.options["b"] for each in found] == ["1000000"]
     assert not budget.known(SEGMENTS[-1])
     for frames in SEGMENTS[:-2]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.swapping import swapping
 from tests.support.video import clip_of, compositor_of, draw_range, luma, run_ffmpeg, textured, timeline_of
+from tests.support.waiting import again_and_again
 from video_pipeline import native
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.common.cache import file_sha256
@@ -86,19 +88,16 @@ def test_a_cached_frame_of_another_clip_is_never_used(tmp_path: Path, name: str)
     path, other = grey_clip(tmp_path / "a.mp4", 40), grey_clip(tmp_path / "b.mp4", 200)
     shutil.copy(path, tmp_path / "first.mp4")
     compositor = opened(name, clip_timeline(path))
-    whole = changed = 0
+    drawn = Counter[str]()
     with swapping("replace", path, tmp_path / "first.mp4", other, pause_s=0.3):
-        ends = time.monotonic() + 30
-        while not (whole and changed > 3) and time.monotonic() < ends:
+        for _ in again_and_again(seconds=0, until=lambda: drawn["whole"] and drawn["changed"] > 3):
             try:
                 frames = draw_range(compositor, 0, 9)
             except FileChangedError:
-                changed += 1
+                drawn["changed"] += 1
             else:
                 assert luma(frames).max() < 80
-                whole += 1
-    assert whole
-    assert changed
+                drawn["whole"] += 1
 
 
 @pytest.mark.parametrize("name", COMPOSITORS)

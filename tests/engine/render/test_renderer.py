@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.tolerances import SAME_AFTER_CODING_DB, assert_frames_equal
 from tests.support.video import clip_of, compositor_of, decode, draw, textured, timeline_of
+from tests.support.waiting import PROMPT_SECONDS, wait_until
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
@@ -142,9 +143,7 @@ def test_a_program_that_writes_too_much_or_too_little_is_an_error(tmp_path: Path
 
 @needs_proc
 @pytest.mark.parametrize("after_frames", [0, 20])
-def test_stopping_ends_the_render_within_two_seconds_and_no_child_stays(
-    tmp_path: Path, after_frames: int
-) -> None:
+def test_stopping_ends_the_render_at_once_and_no_child_stays(tmp_path: Path, after_frames: int) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=30, length=60))
     stop = threading.Event()
     stopped_at = [0.0]
@@ -156,7 +155,7 @@ def test_stopping_ends_the_render_within_two_seconds_and_no_child_stays(
 
     with pytest.raises(CancelledError):
         render(tmp_path / "v.mp4", compositor, settings_of(crf=22), progress=progress, stop=stop)
-    assert 0 < time.monotonic() - stopped_at[0] < 2
+    assert 0 < time.monotonic() - stopped_at[0] < PROMPT_SECONDS
     assert running_ffmpegs() == []
 
 
@@ -175,7 +174,7 @@ def test_stopping_also_ends_an_ffmpeg_that_gives_no_frame(tmp_path: Path) -> Non
     with pytest.raises(CancelledError):
         render(tmp_path / "v.mp4", compositor, settings_of(crf=22), stop=stop)
     timer.join()
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < PROMPT_SECONDS
     assert running_ffmpegs() == []
 
 
@@ -227,9 +226,7 @@ def test_at_most_two_segments_more_than_workers_are_ahead_of_the_writer(tmp_path
             return sizes
 
     def until_all_that_may_be_is_drawn() -> None:
-        deadline = time.monotonic() + 60
-        while drawn[0] < first_ones and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: drawn[0] >= first_ones, seconds=60, what="the first segments")
         time.sleep(0.5)  # one more would show now
         assert drawn[0] == first_ones
 

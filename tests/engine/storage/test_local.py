@@ -102,7 +102,7 @@ def test_a_folder_is_synced_before_it_is_renamed_and_both_of_its_parents_after(t
     (tmp_path / "stagings").mkdir()
     (tmp_path / "out").mkdir()
     staged = stage(tmp_path / "stagings" / "job.1")
-    before = open_descriptors()
+    before = open_descriptors(tmp_path)
     with disk_calls(tmp_path) as calls:
         publish(staged, tmp_path / "out" / "job")
     assert calls == [
@@ -111,7 +111,7 @@ def test_a_folder_is_synced_before_it_is_renamed_and_both_of_its_parents_after(t
         "sync out/",
         "sync stagings/",
     ]
-    assert open_descriptors() == before
+    assert open_descriptors(tmp_path) == before
 
 
 def test_a_folder_that_cannot_be_synced_is_not_published(
@@ -122,10 +122,10 @@ def test_a_folder_that_cannot_be_synced_is_not_published(
 
     staged = stage(tmp_path / "staging")
     monkeypatch.setattr(os, "fsync", refuse)
-    before = open_descriptors()
+    before = open_descriptors(tmp_path)
     with pytest.raises(OSError, match="Input/output error"):
         publish(staged, tmp_path / "job")
-    assert open_descriptors() == before
+    assert open_descriptors(tmp_path) == before
     assert staged.exists()
     assert not (tmp_path / "job").exists()
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.support.process_state import has_ended
 from tests.support.tuning import raw_clip
 from tests.support.video import as_frames
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.errors import CancelledError, EncoderError, RenderingError
 from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.timing import FrameRange
@@ -121,7 +123,7 @@ def test_a_process_that_crashes_is_the_encoders_error(tmp_path: Path) -> None:
     running.start()
     child = _child()
     os.kill(child, signal.SIGSEGV)
-    running.join(30)
+    running.join(FAST_SECONDS)
     assert "crashed (SIGSEGV)" in str(found[0])
 
 
@@ -156,15 +158,12 @@ def test_a_trial_does_not_outlive_the_process_that_started_it(tmp_path: Path) ->
     child = _child(of=parent.pid)
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: has_ended(child), what="the end of the trial")
 
 
 def _child(of: int | None = None) -> int:
     """Wait for a trial's process and return its id."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 2 * FAST_SECONDS
     while time.monotonic() < deadline:
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():

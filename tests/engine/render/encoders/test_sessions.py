@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.errors import EncoderError
 from video_pipeline.engine.machine.cuda_devices import CudaDevice
 from video_pipeline.engine.machine.gpu_load import GpuLoad
@@ -91,7 +92,7 @@ def test_where_the_driver_has_refused_one_the_next_waits_for_a_session_to_end() 
             waiting.join(0.3)
             order.append("first ends")
             second.close()
-    waiting.join(5)
+    waiting.join(FAST_SECONDS)
     assert order == ["first ends", "third"]
     assert not sessions.held(model)
 
@@ -101,7 +102,7 @@ def test_a_process_has_no_more_sessions_open_than_it_was_granted_over_all_gpus()
     sessions.use([gpu(0), gpu(1)])
     sessions.limit(2)
     model = gpu(0).model
-    lock, open_now, most = threading.Lock(), 0, 0
+    lock, open_now, most, two = threading.Lock(), 0, 0, threading.Event()
 
     def segment() -> None:
         nonlocal open_now, most
@@ -109,7 +110,10 @@ def test_a_process_has_no_more_sessions_open_than_it_was_granted_over_all_gpus()
             with lock:
                 open_now += 1
                 most = max(most, open_now)
-            time.sleep(0.02)
+                if open_now == 2:
+                    two.set()
+            two.wait(FAST_SECONDS)
+            time.sleep(0.02)  # a third one would come meanwhile
             with lock:
                 open_now -= 1
 
@@ -117,7 +121,7 @@ def test_a_process_has_no_more_sessions_open_than_it_was_granted_over_all_gpus()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(2 * FAST_SECONDS)
     assert not any(thread.is_alive() for thread in threads)
     assert (most, sessions.granted) == (2, 2)
     with pytest.raises(ValueError, match="sessions: got 0; allowed: at least 1"):
@@ -141,7 +145,7 @@ def test_who_has_waited_for_a_granted_session_gets_it_where_the_load_is_least_th
         waiting.join(0.2)
         assert (first.index, taken) == (0, [])
         now[:] = [load(0, sessions=1), load(1)]  # other programs' sessions have ended and begun
-    waiting.join(5)
+    waiting.join(FAST_SECONDS)
     assert taken == [1]
 
 
@@ -163,7 +167,7 @@ def test_who_waits_for_a_granted_session_is_told_that_the_gpus_are_lost() -> Non
         waiting.join(0.2)
         assert waiting.is_alive()
         sessions.lose(gpu(0), "gone")
-        waiting.join(5)
+        waiting.join(FAST_SECONDS)
     assert "GPU 0: gone" in str(failures[0])
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from tests.support.emulator import EmulatedDriver
 from tests.support.on_gpus import outcomes
+from tests.support.waiting import PROMPT_SECONDS
 
 TRY = """
 import json, sys, time
@@ -16,8 +16,10 @@ from fractions import Fraction
 from video_pipeline.engine.render.encoders import trial
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 settings = EncoderSettings("h264_nvenc", 320, 256, Fraction(30), 60, {"preset": "p4", "bf": "2"})
+began = time.monotonic()
 found = trial._try_apart(settings, seconds=float(sys.argv[1]))
-print(json.dumps([found.works, found.reason, found.kind, list(found.log)]))
+took = time.monotonic() - began
+print(json.dumps([found.works, found.reason, found.kind, list(found.log), took]))
 """
 
 
@@ -25,11 +27,14 @@ print(json.dumps([found.works, found.reason, found.kind, list(found.log)]))
 def test_a_driver_that_hangs_is_waited_for_no_longer_than_the_bound(
     driver: EmulatedDriver, call: str
 ) -> None:
-    started = time.monotonic()
-    done = driver.python(TRY, "5", faults=f"{call}=hang", timeout=40)
-    assert time.monotonic() - started < 20
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [False, "the GPU's driver did not answer in 5 s", "machine", []]
+    for seconds in (5, 20):  # a busy computer may take more than five to come to the call
+        done = driver.python(TRY, str(seconds), faults=f"{call}=hang")
+        assert done.returncode == 0, done.stderr
+        *found, took = json.loads(done.stdout)
+        assert found == [False, f"the GPU's driver did not answer in {seconds} s", "machine", []]
+        assert took < seconds + PROMPT_SECONDS
+        if f"hang {call}" in driver.calls():
+            break
     assert f"hang {call}" in driver.calls()
 
 
@@ -37,7 +42,7 @@ def test_a_driver_that_crashes_ends_the_trial_alone(driver: EmulatedDriver) -> N
     # FFmpeg itself crashes where NVENC gives it no buffer.
     done = driver.python(TRY, "20", faults="CreateBitstreamBuffer=10")
     assert done.returncode == 0, done.stderr
-    works, reason, kind, _ = json.loads(done.stdout)
+    works, reason, kind, *_ = json.loads(done.stdout)
     assert (works, reason, kind) == (False, "FFmpeg crashed (SIGSEGV)", "machine")
 
 
@@ -58,7 +63,7 @@ case = {"options": {"preset": "p4", "bf": "2"}, "frames": 40}
 stalled = {**case, "emulator": {"faults": "EncodePicture=hang:20"}}
 print(json.dumps([_outcome(stalled), _outcome(case)]))
 """
-    done = driver.python(script, timeout=40)
+    done = driver.python(script)
     assert done.returncode == 0, done.stderr
     stalled, after = json.loads(done.stdout)
     assert (stalled["error"], stalled["kind"]) == ("EncoderError", "machine")

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.support.waiting import PROMPT_SECONDS
 from video_pipeline.engine.render.encoders.watched import Openings, StalledError, Watch, call_watched
 
 
@@ -24,21 +25,21 @@ def test_a_call_that_does_not_return_is_given_up_and_time_between_calls_is_not_c
     end = threading.Event()
 
     def slow_between(watch: Watch) -> int:
-        for _ in range(3):
-            time.sleep(0.3)
+        for _ in range(8):
+            time.sleep(0.02)
             with watch():
-                time.sleep(0.3)
+                time.sleep(0.2)
         return 5
 
     def stuck(watch: Watch) -> None:
         with watch():
             end.wait()
 
-    assert call_watched(slow_between, seconds=0.75) == 5
+    assert call_watched(slow_between, seconds=1.5) == 5
     started = time.monotonic()
     with pytest.raises(StalledError, match=r"did not return from a call for 0\.5 s"):
         call_watched(stuck, seconds=0.5)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < PROMPT_SECONDS
     end.set()
 
 

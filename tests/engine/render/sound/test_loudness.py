@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -328,15 +329,19 @@ def test_a_cancelled_run_is_killed_at_once() -> None:
     assert time.monotonic() - began < 30
 
 
-def test_cancellation_is_polled_and_a_run_that_is_not_cancelled_completes() -> None:
+def test_cancellation_is_polled_and_a_run_that_is_not_cancelled_completes(tmp_path: Path) -> None:
     asked: list[float] = []
 
     def cancelled() -> bool:
         asked.append(time.monotonic())
+        if len(asked) == 5:
+            (tmp_path / "enough").touch()
         return False
 
-    run_ffmpeg(python("import time; time.sleep(1)"), what="a test", cancelled=cancelled)
-    assert 3 <= len(asked) <= 12
+    waits = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'enough')!r}): time.sleep(0.01)"
+    run_ffmpeg(python(waits), what="a test", cancelled=cancelled)
+    assert len(asked) >= 5
+    assert all(later - earlier > loudness.POLL_SECONDS / 2 for earlier, later in pairwise(asked))
 
 
 def piped(program: str, **options: Any) -> str:
