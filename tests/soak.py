@@ -229,9 +229,10 @@ class Soak:
             time.sleep(self._rng.choice((0.0, 0.0, 0.3)))
             self.node.start()
         elif victim == "cache":
-            for path in self.node.config.cache_dir().rglob("*"):
-                with suppress(OSError):
-                    path.unlink()
+            for place, _, names in os.walk(self.node.config.cache_dir()):  # a folder may be gone by now
+                for name in names:
+                    with suppress(OSError):
+                        Path(place, name).unlink()
         elif victim == "row":
             if not self._damage_row():
                 return

@@ -334,11 +334,11 @@ def test_a_pipeline_takes_a_story_by_its_path_and_a_configuration_as_an_object(f
     with VideoGenerationPipeline(config, state_path=str(folder / "state")) as pipeline:
         own = load_config({"video": {"fps": 25}}, environ=False)
         job = pipeline.submit_job("in/story.json", own, base="in")
-        assert pipeline.wait_for_job(job.id, timeout=60)["video_info"]["fps"] == 25
+        assert pipeline.wait_for_job(job.id, timeout=120)["video_info"]["fps"] == 25
         again = pipeline.client.submit("in/story.json", own, key="one")
         with pytest.raises(JobConflictError):
             pipeline.client.submit("in/story.json", {"video": {"fps": 30}}, key="one")
-        assert pipeline.client.wait(again.job_id, 60).status is JobStatus.COMPLETED
+        assert pipeline.client.wait(again.job_id, 120).status is JobStatus.COMPLETED
 
 
 def test_a_wait_that_is_over_returns_the_state_and_a_wait_for_a_result_raises(folder: Path) -> None:

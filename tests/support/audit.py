@@ -134,7 +134,10 @@ def _faults_of_output(folders: Folders, jobs: Collection[str]) -> list[str]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):  # it is not there, or no longer
+        return []
 
 
 def processes_of(state: Path) -> dict[int, str]:

@@ -65,7 +65,7 @@ def make_environment(folder: Path) -> Path:
 
     A .pth file in a folder that another .pth file names is not read, so the editable installation stays out.
     """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
     these = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     (packages / "dependencies.pth").write_text("\n".join(these))
@@ -75,7 +75,7 @@ def make_environment(folder: Path) -> Path:
 def install(wheel: Path, python: Path, *, compiled: bool = True) -> None:
     """Install a wheel in place of the version that is there; if not `compiled`, Python compiles modules as it needs them."""
     pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index")
-    subprocess.run((*pip, *([] if compiled else ["--no-compile"]), wheel), check=True, timeout=120)
+    subprocess.run((*pip, *([] if compiled else ["--no-compile"]), wheel), check=True, timeout=300)
 
 
 def edit(before: str, after: str) -> Change:
