@@ -64,8 +64,8 @@ class SmallNode:
             router.bind(self.url)
         else:
             # Below the ports that the system gives to connections: a client that tries again and again would else
-            # come to be given the very port that it tries, and hold it.
-            self.port = router.bind_to_random_port("tcp://127.0.0.1", min_port=20_000, max_port=30_000)
+            # come to be given the very port that it tries, and hold it. And above those of `free_port`.
+            self.port = router.bind_to_random_port("tcp://127.0.0.1", min_port=30_000, max_port=32_000)
         self._thread = threading.Thread(target=self._answer, args=(router,))
         self._thread.start()
         return self
