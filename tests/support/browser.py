@@ -24,7 +24,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
-expect.set_options(timeout=1000 * FAST_SECONDS)
+expect.set_options(timeout=FAST_SECONDS * 1000)
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 def page_of(browser: Browser, **options: Any) -> Iterator[Page]:
     """Open a page in a context of its own; fail if its scripts raise an error or break the content policy."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    context.set_default_timeout(1000 * FAST_SECONDS)
+    context.set_default_timeout(FAST_SECONDS * 1000)
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))

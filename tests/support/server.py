@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ import msgpack
 import zmq
 
 from tests.support.paths import ROOT
-from tests.support.waiting import FAST_SECONDS
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
@@ -46,8 +47,31 @@ def node_config(folder: Path, **node: Any) -> Config:
 
 def children_of(pid: int) -> list[int]:
     """Return the child processes of a process; a server's only child writes the ledger."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            found += map(int, task.read_text(encoding="ascii").split())
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process has not ended."""
+    return any(state not in "ZX" for state in _states(pid))
+
+
+def stop(pid: int) -> None:
+    """Stop a process (SIGSTOP), and wait until none of its threads runs."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(state in "TtZX" for state in _states(pid)), what=f"{pid} is stopped")
+
+
+def _states(pid: int) -> list[str]:
+    """Return the state of each thread of a process, as one letter (proc_pid_stat(5)); none if it is gone."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            found.append(task.read_text(errors="replace").rpartition(")")[2].split()[0])
+    return found
 
 
 def memory_of(pid: int) -> int:
@@ -125,6 +149,10 @@ class RunningServer:
             self.lines.clear()
         found: dict[str, int] = self.wait_for("counters")
         return found
+
+    def wait_until_counted(self, condition: Callable[[Mapping[str, int]], object], *, what: str = "") -> None:
+        """Wait for a report of the counters for which a condition holds; one that is missing counts as 0."""
+        wait_until(lambda: condition(Counter(self.counters())), what=what)
 
     def tell(self, command: Mapping[str, Any]) -> None:
         """Send a line to the process."""

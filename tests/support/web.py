@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,20 +79,18 @@ class WebNode:
         self._stop.set()
         self._thread.join(FAST_SECONDS)
 
-    def wait_until_ready(self, seconds: float = FAST_SECONDS) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until both processes answer."""
-        until = time.monotonic() + seconds
-        while True:
-            if self.fault is not None:
-                raise self.fault
-            try:
-                ready = self.server.endpoints is not None and self.web.url is not None
-                if ready and httpx.get(self.url + "/ping", verify=False).status_code in (200, 401, 403):
-                    return
-            except (AttributeError, httpx.HTTPError):
-                pass
-            assert time.monotonic() < until, "the HTTP process is not ready"
-            time.sleep(0.02)
+        wait_until(self._answers, what="the HTTP process is ready")
+
+    def _answers(self) -> bool:
+        if self.fault is not None:
+            raise self.fault
+        try:
+            ready = self.server.endpoints is not None and self.web.url is not None
+            return ready and get(self.url + "/ping", verify=False).status_code in (200, 401, 403)
+        except (AttributeError, httpx.HTTPError):
+            return False
 
     @property
     def url(self) -> str:
@@ -120,8 +117,14 @@ class WebNode:
     def counters(self) -> Mapping[str, int]:
         """Return the next counters that the HTTP process reports."""
         before = self.web.counters
-        wait_until(lambda: self.web.counters is not before, what="counters")
+        wait_until(lambda: self.web.counters is not before, what="a report of the HTTP process")
         return self.web.counters
+
+    def server_counters(self) -> Mapping[str, int]:
+        """Return the next counters that the server reports."""
+        before = self.server.counters
+        wait_until(lambda: self.server.counters is not before, what="a report of the server")
+        return self.server.counters
 
     def ledger(self) -> Ledger:
         """Open the ledger as the node does."""
@@ -130,13 +133,20 @@ class WebNode:
     def client(self, user: str | None = None, **options: Any) -> httpx.Client:
         """Return a client, with a new token of a user."""
         headers = {} if user is None else {"Authorization": f"Bearer {make_token(self.keys, user).text}"}
-        made = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+        made = httpx.Client(
+            base_url=self.url, headers=headers, timeout=FAST_SECONDS, trust_env=False, **options
+        )
         if user is not None:
             wait_until(
-                lambda: httpx.get(f"{self.url}/ping", headers=headers, verify=False).status_code != 401,
-                what="the token is known",
+                lambda: get(f"{self.url}/ping", headers=headers, verify=False).status_code != 401,
+                what=f"the token of {user}",
             )
         return made
+
+
+def get(url: str, **options: Any) -> httpx.Response:
+    """Send a GET request without a client, with time for a busy computer."""
+    return httpx.get(url, **{"timeout": FAST_SECONDS, **options})
 
 
 @contextmanager

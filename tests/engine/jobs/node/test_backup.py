@@ -7,6 +7,8 @@ import io
 import json
 import os
 import random
+import shutil
+import signal
 import sqlite3
 import tarfile
 import time
@@ -19,11 +21,13 @@ from typing import Any
 import pytest
 
 from tests.engine.publish.test_carry_on import a_post
+from tests.support.audit import processes_of
 from tests.support.command import run
 from tests.support.disks import small_disk
-from tests.support.jobs import job_of, node_config, node_process, submit, tiny_story
+from tests.support.jobs import NodeProcess, job_of, node_config, node_process, submit, tiny_story
 from tests.support.kill_points import kill_points, killed_before_line
 from tests.support.samples import picture
+from tests.support.server import stop
 from tests.support.waiting import wait_until
 from video_pipeline import NodeClient
 from video_pipeline.engine.config import Config
@@ -64,6 +68,13 @@ def a_state(folder: Path) -> Config:
     return config
 
 
+def worker_of(node: NodeProcess) -> int:
+    """Return the only worker of a node that is ready."""
+    commands = processes_of(Folders.of(node.config).state)
+    (found,) = [pid for pid, command in commands.items() if "jobs.dispatch.worker" in command]
+    return found
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -82,15 +93,18 @@ def test_a_node_that_works_is_backed_up_and_restored_without_losing_an_acknowled
     share.mkdir()
     accounts = {"accounts": {"folder": {"default": {"path": str(share)}}}}
     backups, acknowledged = [], []
-    image = tmp_path / "image.png"
-    with node_process(tmp_path, cache=session_cache, publishing=accounts) as node:
+    own = {"lease": 600.0}  # the worker is stopped for a while
+    with node_process(tmp_path, cache=session_cache, publishing=accounts, node=own) as node:
         node.wait_until_ready()
+        worker = worker_of(node)
         with NodeClient(f"ipc://{tmp_path}/node.sock") as client:
             for number in range(8):
-                image.write_bytes(picture(colour=(number * 30, 90, 90)))
                 story = {**tiny_story(f"job{number}", seconds=8), "publish": [{"platform": "folder"}]}
-                story["scenes"][0]["image"] = str(image)
+                story["scenes"][0]["image"] = str(image := tmp_path / f"image{number}.png")
+                image.write_bytes(picture(colour=(number * 30, 90, 90)))
                 time.sleep(pause.uniform(0, 0.6) if number % 2 == 0 else 0)
+                if number == 6:
+                    stop(worker)  # the last two jobs wait while the last backup is made
                 acknowledged.append(client.submit(story, send_assets=True).job_id)
                 if number % 2:
                     target = tmp_path / f"backup{number}.tar.gz"
@@ -98,6 +112,7 @@ def test_a_node_that_works_is_backed_up_and_restored_without_losing_an_acknowled
                     assert done.returncode == 0, done.stderr
                     assert target.stat().st_mode & 0o077 == 0
                     backups.append((target, list(acknowledged)))
+            os.kill(worker, signal.SIGCONT)
             for job_id in acknowledged:
                 assert client.wait(job_id, 60).status == "completed"
         node.kill()
@@ -109,20 +124,15 @@ def test_a_node_that_works_is_backed_up_and_restored_without_losing_an_acknowled
         with Ledger(Folders.of(config).ledger) as ledger:
             assert {job.job_id for job in ledger.jobs.page()} == set(known)
             completed = {job.job_id for job in ledger.jobs.page(status="completed")}  # type: ignore[arg-type]
-        records = Publications(publications_path(config))
-        assert completed <= {each.job_id for each in records.listed()}, "every finished job's post is stored"
-        records.close()
+        with closing(Publications(publications_path(config))) as records:
+            assert completed <= {each.job_id for each in records.listed()}, "every finished job has its post"
     target, known = backups[-1]
     state = tmp_path / target.stem
     with Ledger(state / "ledger.sqlite3") as ledger:
         pending = [job.job_id for job in ledger.jobs.page() if not job.status.is_terminal]
     assert len(pending) >= 2, "the backup was made while jobs waited"
     output = node.config.storage.output_path
-    for path in (
-        output / pending[0]
-    ).iterdir():  # this video is lost too, and rendered again; the others are found
-        path.unlink()
-    (output / pending[0]).rmdir()
+    shutil.rmtree(output / pending[0])  # this video is lost too, and rendered again; the others are found
     settings = {"state_path": str(state)}
     with node_process(tmp_path, cache=session_cache, publishing=accounts, node=settings) as again:
         with again.ledger() as ledger:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from PIL import Image
 from tests.support.audit import assert_sound
 from tests.support.disks import small_disk
 from tests.support.jobs import job_of, node_config, submit, tiny_story, turn_until, turn_until_ended
+from tests.support.server import stop
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 
@@ -127,9 +130,13 @@ def test_the_ledger_has_room_for_the_ends_of_jobs_on_a_disk_that_others_have_fil
             turn_until(node, lambda: node.trouble is None, what="warm workers")
             turn_until(node, node.folders.reserve.exists, what="the reserve")
             assert node.folders.reserve.stat().st_blocks * 512 == 2_002_944  # an eighth of 16 MB, in pages
+            worker = node.dispatcher._slots[0].worker
+            assert worker is not None
+            stop(worker.pid)  # the attempt must not end before the disk is full
             job_id = submit(node.ledger, tiny_story(seconds=30), max_attempts=1)
             turn_until(node, lambda: node.dispatcher.running == 1, what="an attempt")
             filler = fill(small)
+            os.kill(worker.pid, signal.SIGCONT)
             turn_until(node, lambda: node.dispatcher.running == 0, what="its end")
             turn_until(node, lambda: job_of(node.ledger, job_id).interruptions == 1, what="its record")
             assert job_of(node.ledger, job_id).status == "queued"

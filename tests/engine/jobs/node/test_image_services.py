@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.support.audit import processes_of
 from tests.support.jobs import job_of, node_config, submit, tiny_story, turn_until, turn_until_ended
 from tests.support.picture_setup import image_services, set_picture_environment
 from tests.support.picture_vendors import PICTURE_KEY, PICTURE_VENDORS
-from tests.support.service_fakes import ServiceFake, service_fake
+from tests.support.service_fakes import Answer, Asked, ServiceFake, service_fake
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.jobs.model import Job, JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.net.spending import PICTURES
@@ -76,14 +78,21 @@ def test_a_worker_that_is_killed_while_it_waits_pays_again_only_for_what_was_und
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with asking("stable_diffusion", tmp_path, monkeypatch, service="stable_diffusion") as (node, fake):
-        fake.pause = 0.6
+        killed, answer = threading.Event(), fake.vendor.answer
+
+        def answer_late(asked: Asked) -> tuple[Answer, int]:
+            if len(fake.worked) == 2:
+                killed.wait(FAST_SECONDS)
+            return answer(asked)
+
+        monkeypatch.setattr(fake.vendor, "answer", answer_late)
         job_id = submit(node.ledger, tiny_story("killed"))
         turn_until(node, lambda: len(fake.worked) == 2, what="the second picture is under way")
         (slot,) = node.dispatcher._slots
         assert slot.worker is not None
         os.kill(slot.worker.pid, signal.SIGKILL)
         turn_until(node, lambda: job_of(node.ledger, job_id).attempts == 1, what="a failed attempt")
-        fake.pause = 0.0
+        killed.set()
         job = turn_until_ended(node, job_id)
         assert list(published(job, "manifest_path")["pictures"]["services"]) == ["a", "b"]
         bodies = [asked.body for asked in fake.worked]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def rendered_with(driver: EmulatedDriver, folder: Path, ops: Receiver, name: str
         job_id = submit(ledger, tiny_story(name, seconds=2, text=name))
         wait_until(lambda: job_of(ledger, job_id).status.is_terminal, seconds=BUSY_SECONDS, what="an end")
         wait_until(lambda: len(ops.got) > known, seconds=BUSY_SECONDS, what="an alert")
+        with closing(Outbox(outbox_path(node.config))) as outbox:  # else the next node would send it again
+            wait_until(lambda: outbox.numbers()["waiting"] == 0, seconds=BUSY_SECONDS, what="its record")
         node.signal(signal.SIGTERM)
         assert node.wait(seconds=BUSY_SECONDS) == 0
         return job_of(ledger, job_id)

@@ -28,12 +28,19 @@ from tests.support.jobs import (
     turn_until,
     turn_until_ended,
 )
+from tests.support.server import stop
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS
 from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.dispatch import local
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.processes import session_members
 from video_pipeline.engine.machine.cores import cpu_count
+
+JOB_TIMEOUT = 1.0
+LEASE = 3.0
+"""A short one; a worker says three times in it that it lives."""
 
 
 @contextmanager
@@ -48,7 +55,7 @@ def running(folder: Path, cache: Path, **sections: Any) -> Iterator[RunningNode]
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[RunningNode]:
     """A node that several tests share, one after the other."""
-    with running(tmp_path_factory.mktemp("steady"), session_cache) as node:
+    with running(tmp_path_factory.mktemp("steady"), session_cache, node={"lease": 600.0}) as node:
         yield node
 
 
@@ -209,7 +216,7 @@ def test_a_job_that_kills_its_worker_each_time_is_a_dead_letter_and_the_node_ren
 def test_a_stopped_worker_is_killed_after_its_lease_and_publishes_nothing(
     tmp_path: Path, session_cache: Path
 ) -> None:
-    with running(tmp_path, session_cache, node={"lease": 1.5}) as node:
+    with running(tmp_path, session_cache, node={"lease": LEASE}) as node:
         job_id = submit(node.ledger, long_story())
         turn_until(node, lambda: is_rendering(node.ledger, job_id), what="frames")
         stale = worker_of(node)
@@ -217,7 +224,7 @@ def test_a_stopped_worker_is_killed_after_its_lease_and_publishes_nothing(
         seconds = turn_until(
             node, lambda: job_of(node.ledger, job_id).status == "queued", what="queued again"
         )
-        assert 0.5 < seconds < 10
+        assert seconds > LEASE / 3
         assert job_of(node.ledger, job_id).error_type == "WorkerLost"
         assert session_members(stale)[stale] == []
         assert not node.folders.published(job_id).exists()
@@ -228,15 +235,15 @@ def test_a_stopped_worker_is_killed_after_its_lease_and_publishes_nothing(
 def test_silence_while_the_node_itself_stood_still_is_held_against_no_worker(
     tmp_path: Path, session_cache: Path
 ) -> None:
-    with running(tmp_path, session_cache, node={"lease": 1.5}) as node:
+    with running(tmp_path, session_cache, node={"lease": LEASE}) as node:
         job_id = submit(node.ledger, long_story())
         turn_until(node, lambda: is_rendering(node.ledger, job_id), what="frames")
-        time.sleep(3)  # the loop does not turn
+        time.sleep(1.5 * LEASE)  # the loop does not turn
         worker = worker_of(node)
         for _ in range(20):
             node.turn()
         assert worker_of(node) == worker
-        job = turn_until_ended(node, job_id)
+        job = turn_until_ended(node, job_id, seconds=4 * FAST_SECONDS)
         assert (job.status, job.attempts) == (JobStatus.COMPLETED, 1)
         sound(node, job_id)
 
@@ -248,13 +255,14 @@ def test_an_attempt_past_its_time_is_killed_with_a_child_that_ignores_sigterm(
     stubborn.write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.2; done\n")
     stubborn.chmod(stubborn.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("VIDEO_PIPELINE_FFMPEG", str(stubborn))
-    with running(tmp_path, tmp_path / "cache", processing={"job_timeout": 1.0}) as node:
+    with running(tmp_path, tmp_path / "cache", processing={"job_timeout": JOB_TIMEOUT}) as node:
         job_id = submit(node.ledger, tiny_story(), max_attempts=1)
-        job = turn_until_ended(node, job_id, seconds=20)
+        job = turn_until_ended(node, job_id)
         assert (job.status, job.error_type) == (JobStatus.FAILED, "JobTimeout")
         assert job.started_at is not None
         assert job.finished_at is not None
-        assert 2.5 < job.finished_at - job.started_at < 8  # a second, then two from SIGTERM to SIGKILL
+        seconds = job.finished_at - job.started_at
+        assert -0.5 < seconds - JOB_TIMEOUT - local.TERM_SECONDS < PROMPT_SECONDS
         sound(node, job_id)
 
 
@@ -293,7 +301,9 @@ def test_a_worker_that_dies_before_it_is_warm_is_not_started_in_a_busy_loop(
         until = time.monotonic() + 3
         while time.monotonic() < until:
             node.turn()
-        assert node.dispatcher._slots[0].failed_starts in (2, 3)
+        slot = node.dispatcher._slots[0]
+        assert slot.failed_starts <= 3
+        turn_until(node, lambda: slot.failed_starts >= 2, what="a second start")
         assert "broken install" in (node.trouble or "")
         assert job_of(node.ledger, job_id).attempts == 0
         broken.unlink()
@@ -355,16 +365,17 @@ def test_a_cancel_at_any_moment_has_one_winner(steady: RunningNode, seed: int) -
     sound(steady, job_id)
 
 
-def test_a_queued_job_is_cancelled_at_once_and_a_rendering_one_within_two_seconds(
-    steady: RunningNode,
+def test_a_queued_job_is_cancelled_at_once_and_a_rendering_one_when_its_worker_is_asked(
+    steady: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(local, "STOP_SECONDS", 4 * PROMPT_SECONDS)
     rendering, queued = submit(steady.ledger, long_story()), submit(steady.ledger, tiny_story("queued"))
     turn_until(steady, lambda: is_rendering(steady.ledger, rendering), what="frames")
     assert steady.ledger.jobs.request_cancel(queued).status == "cancelled"
     worker = worker_of(steady)
     steady.ledger.jobs.request_cancel(rendering)
     seconds = turn_until(steady, lambda: steady.dispatcher.running == 0, what="a free slot")
-    assert seconds < 2
+    assert seconds < PROMPT_SECONDS
     assert job_of(steady.ledger, rendering).status == "cancelled"
     assert worker_of(steady) == worker, "a worker that stops when it is asked stays warm"
     sound(steady, rendering, queued)
@@ -373,10 +384,10 @@ def test_a_queued_job_is_cancelled_at_once_and_a_rendering_one_within_two_second
 def test_a_worker_that_does_not_stop_when_asked_is_killed_a_second_later(steady: RunningNode) -> None:
     job_id = submit(steady.ledger, long_story())
     turn_until(steady, lambda: is_rendering(steady.ledger, job_id), what="frames")
-    os.kill(worker_of(steady), signal.SIGSTOP)
+    stop(worker_of(steady))
     steady.ledger.jobs.request_cancel(job_id)
     seconds = turn_until(steady, lambda: job_of(steady.ledger, job_id).status.is_terminal, what="cancelled")
-    assert 0.9 < seconds < 2
+    assert 0.9 * local.STOP_SECONDS < seconds < PROMPT_SECONDS  # its lease is far longer
     assert job_of(steady.ledger, job_id).status == "cancelled"
     sound(steady, job_id)
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import NodeProcess, is_rendering, job_of, long_story, node_process, submit, tiny_story
-from tests.support.waiting import wait_until
+from tests.support.server import stop
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine.cli.doctor import examine
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.folders import Folders
@@ -27,7 +28,9 @@ def folders_of(node: NodeProcess) -> Folders:
 
 
 def wait_for_end(ledger: Ledger, job_id: str) -> float:
-    return wait_until(lambda: job_of(ledger, job_id).status.is_terminal, what=f"{job_id} ended")
+    return wait_until(
+        lambda: job_of(ledger, job_id).status.is_terminal, seconds=4 * FAST_SECONDS, what=f"{job_id} ended"
+    )
 
 
 def test_a_node_killed_in_the_middle_of_a_render_finishes_the_job_when_it_is_started_again(
@@ -38,7 +41,7 @@ def test_a_node_killed_in_the_middle_of_a_render_finishes_the_job_when_it_is_sta
         wait_until(lambda: is_rendering(ledger, job_id), what="frames")
         node.kill()
         gone = wait_until(lambda: not processes_of(folders_of(node).state), what="no process left")
-        assert gone < 5
+        assert gone < PROMPT_SECONDS
         job = job_of(ledger, job_id)
         assert job.status == "processing"
         assert not folders_of(node).published(job_id).exists()
@@ -82,7 +85,7 @@ def test_sigterm_lets_the_running_job_finish_and_leaves_the_others_queued(
         first, second = submit(ledger, long_story("first")), submit(ledger, tiny_story("second"))
         wait_until(lambda: is_rendering(ledger, first), what="frames")
         node.signal(signal.SIGTERM)
-        assert node.wait() == 0
+        assert node.wait(seconds=4 * FAST_SECONDS) == 0
         assert job_of(ledger, first).status == "completed"
         assert job_of(ledger, second).status == "queued"
         assert processes_of(folders_of(node).state) == {}
@@ -104,15 +107,18 @@ def test_a_job_that_outlasts_the_drain_is_queued_again_uncharged(tmp_path: Path,
 
 
 def test_a_second_sigterm_stops_at_once_and_queues_the_job_again(tmp_path: Path, session_cache: Path) -> None:
-    with node_process(tmp_path, cache=session_cache) as node, node.ledger() as ledger:
-        job_id = submit(ledger, long_story())
+    with (
+        node_process(tmp_path, cache=session_cache, node={"drain_timeout": 12 * PROMPT_SECONDS}) as node,
+        node.ledger() as ledger,
+    ):
+        job_id = submit(ledger, long_story(seconds=600), config={"video": {"compositor": "ffmpeg"}})
         wait_until(lambda: is_rendering(ledger, job_id), what="frames")
         node.signal(signal.SIGTERM)
-        time.sleep(0.2)
+        wait_until(lambda: "the node is shutting down" in node.log.read_text(), what="the first")
         began = time.monotonic()
         node.signal(signal.SIGTERM)
         assert node.wait() == 143
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PROMPT_SECONDS
         assert job_of(ledger, job_id).status == "queued"
         assert processes_of(folders_of(node).state) == {}
 
@@ -130,7 +136,7 @@ def test_a_worker_outlives_neither_the_node_nor_a_guard_that_was_killed_with_it(
             if "video_pipeline.engine.jobs.dispatch.guard" in command
         ]
         assert len(guards) == 1
-        os.kill(guards[0], signal.SIGSTOP)
+        stop(guards[0])
         node.kill()
         os.kill(guards[0], signal.SIGKILL)
         wait_until(
@@ -170,7 +176,7 @@ def test_a_folder_of_assets_that_is_not_there_is_told_and_used_once_it_is(
         NodeClient(node.config.node.bind, timeout=60) as client,
     ):
         node.wait_until_ready()
-        assert told in node.log.read_text()
+        wait_until(lambda: told in node.log.read_text(), what="a warning")
         assert any(problem.startswith(told) for problem in examine(node.config)["problems"])
         folder.mkdir()
         Image.new("RGB", (64, 64), "teal").save(folder / "one.png")

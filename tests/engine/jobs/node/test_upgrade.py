@@ -17,7 +17,7 @@ import pytest
 from tests.support.audit import assert_sound
 from tests.support.jobs import NodeProcess, is_rendering, job_of, long_story, node_process, submit, tiny_story
 from tests.support.versions import edit, install, make_environment, wheel_of
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, wait_until
 from video_pipeline import NodeClient
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
@@ -57,7 +57,7 @@ class Versions:
             cwd=self.python.parent,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=4 * FAST_SECONDS,
             check=False,
         )
 
@@ -98,7 +98,7 @@ def test_jobs_of_before_during_and_after_an_upgrade_are_each_rendered_once(
     ):
         folders, connect = Folders.of(node.config), node.config.node.bind
         node.wait_until_ready()
-        with node.ledger() as ledger, NodeClient(connect, timeout=60.0) as client:
+        with node.ledger() as ledger, NodeClient(connect, timeout=4 * FAST_SECONDS) as client:
             assert client.ping().version == OLD
             done = client.submit(tiny_story("done"), key="done").job_id
             wait_until(all_completed(ledger, [done]), what="the first job")
@@ -117,9 +117,12 @@ def test_jobs_of_before_during_and_after_an_upgrade_are_each_rendered_once(
             assert client.ping().version == NEW
             again = [client.submit(tiny_story(name), key=name).job_id for name in ("done", "second", "third")]
             assert again == [done, *waiting]
-            late = [during.result(timeout=60).job_id, client.submit(tiny_story("after"), key="after").job_id]
+            late = [
+                during.result(timeout=4 * FAST_SECONDS).job_id,
+                client.submit(tiny_story("after"), key="after").job_id,
+            ]
             jobs = [done, running, *waiting, *late]
-            wait_until(all_completed(ledger, jobs), seconds=120, what="all jobs")
+            wait_until(all_completed(ledger, jobs), seconds=4 * FAST_SECONDS, what="all jobs")
             assert job_of(ledger, running).attempts == 1
             assert [made_by(folders, job_id) for job_id in jobs] == [OLD, *([NEW] * 5)]
         stop(node)
