@@ -34,7 +34,7 @@ from video_pipeline.engine.jobs.verbs import REQUESTS
 
 MEMORY_BOUND = 400 << 20
 """Bytes that the server process may grow by at any moment: its budget of 256 MB + 4 x max_message_mb, and its own work."""
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 VERBS = tuple(verb.encode() for verb in REQUESTS)
 JOB = "job-" + "0" * 24
 BODIES: tuple[dict[str, Any], ...] = (
@@ -279,7 +279,7 @@ class Steady:
         latencies, memory, failure = (
             self._ours.recv() if self._ours.poll(3 * ANSWER_SECONDS) else ([], 0, "stuck")
         )
-        self._process.join(5)
+        self._process.join(ANSWER_SECONDS)
         found = sorted(latencies) or [float("inf")]
         numbers = {
             "requests": len(latencies),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import STORY, RunningServer, Speaker, children_of, node_config
+from tests.support.server import STORY, RunningServer, Speaker, children_of, lives, node_config, stop
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -25,29 +26,14 @@ def writer_of(server: RunningServer) -> int:
     return pid
 
 
-def lives(pid: int) -> bool:
-    """Say whether a process has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until_gone(pid: int) -> None:
-    """Wait until a process has ended."""
-    until = time.monotonic() + 5
-    while lives(pid):
-        assert time.monotonic() < until, f"{pid} lives"
-        time.sleep(0.01)
-
-
 def test_killing_the_writer_ends_the_server_and_loses_no_acknowledged_job(tmp_path: Path) -> None:
     config = node_config(tmp_path)
     with RunningServer(config) as server, Speaker(server.requests) as speaker:
         kept = [speaker.ask("submit", {"story": STORY, "key": str(number)})["job_id"] for number in range(5)]
         os.kill(writer_of(server), signal.SIGKILL)
-        assert server.process.wait(5) == 1
-        assert any("the process that writes the ledger has ended" in line for line in server.errors)
+        assert server.process.wait(FAST_SECONDS) == 1
+        said = "the process that writes the ledger has ended"
+        wait_until(lambda: any(said in line for line in list(server.errors)), what=said)
     with RunningServer(config) as server, Speaker(server.requests) as speaker:
         again = [speaker.ask("submit", {"story": STORY, "key": str(number)}) for number in range(5)]
         assert [answer["job_id"] for answer in again] == kept
@@ -59,7 +45,7 @@ def test_the_writer_exits_with_the_server_in_every_case(tmp_path: Path) -> None:
     with RunningServer(config) as server:
         pid = writer_of(server)
         server.process.kill()
-        wait_until_gone(pid)
+        wait_until(lambda: not lives(pid), what="no writer")
     with RunningServer(config) as server:
         pid = writer_of(server)
         assert server.stop() == 0
@@ -70,14 +56,14 @@ def test_jobs_can_be_looked_up_while_the_writer_is_stopped(server: RunningServer
     with Speaker(server.requests) as reader, Speaker(server.requests) as writer:
         job_id = reader.ask("submit", {"story": STORY})["job_id"]
         pid = writer_of(server)
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         try:
             writer.send("submit", {"story": STORY, "key": "late"})
             writer.send("cancel", {"job_id": job_id})
             began = time.monotonic()
             for _ in range(20):
                 assert reader.ask("status", {"job_id": job_id})["status"] == "queued"
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < PROMPT_SECONDS
             assert not writer.socket.poll(100)
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -89,17 +75,16 @@ def test_requests_from_before_a_stop_are_answered_before_it_ends(server: Running
     with Speaker(server.requests) as speaker:
         speaker.ask("ping")
         pid = writer_of(server)
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         for number in range(10):
             speaker.send("submit", {"story": STORY, "key": f"last-{number}"})
-        with Speaker(server.requests) as other:
-            other.ask("ping")  # they are in by now
+        server.wait_until_counted(lambda found: found["writes_waiting"] == 10, what="ten submits")
         assert server.process.stdin is not None
         server.process.stdin.close()
         time.sleep(0.2)
         os.kill(pid, signal.SIGCONT)
         assert [speaker.receive()[1] for _ in range(10)] == [b"ok"] * 10
-    assert server.process.wait(5) == 0
+    assert server.process.wait(FAST_SECONDS) == 0
 
 
 def test_more_than_may_wait_is_refused_and_the_rest_is_written(server: RunningServer) -> None:
@@ -108,12 +93,12 @@ def test_more_than_may_wait_is_refused_and_the_rest_is_written(server: RunningSe
     with Speaker(server.requests, timeout=60) as speaker, Speaker(server.requests) as other:
         before = server.memory
         pid = writer_of(server)
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         try:
             for number in range(200):  # 146 MB, of which 16 may be under way and 64 may wait
                 speaker.send("submit", {"story": large, "key": f"large-{number}"})
                 other.ask("ping")  # a connection that sends faster than is read is ended
-            time.sleep(1)
+            server.wait_until_counted(lambda found: found["requests_submit"] == 200, what="all submits")
             assert server.memory - before < 400_000_000
         finally:
             os.kill(pid, signal.SIGCONT)

@@ -10,6 +10,7 @@ import msgpack
 import zmq
 
 from tests.support.server import ROOT, RunningServer, node_config
+from tests.support.waiting import FAST_SECONDS
 from video_pipeline.engine.jobs.messages import ErrorCode
 from video_pipeline.engine.jobs.verbs import REQUESTS
 from video_pipeline.engine.jobs.views import PUBLIC_DETAILS
@@ -39,7 +40,7 @@ def test_every_example_is_answered_as_the_page_says(tmp_path: Path) -> None:
     jobs: set[str] = set()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with RunningServer(node_config(tmp_path)) as server, context.socket(zmq.DEALER) as sock:
-        sock.linger, sock.rcvtimeo = 0, 10_000
+        sock.linger, sock.rcvtimeo = 0, int(FAST_SECONDS * 1000)
         sock.connect(server.requests)
         for (_, request), (_, expected) in zip(blocks[::2], blocks[1::2], strict=True):
             sock.send_multipart(request)
