@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.support.server import STORY
-from tests.support.web import WebNode, web_config
+from tests.support.waiting import FAST_SECONDS, wait_until
+from tests.support.web import WebNode, get, web_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.tokens import make_token
 from video_pipeline.engine.jobs.web.access import is_loopback_host
@@ -102,9 +103,9 @@ def test_with_required_tokens_or_another_address_there_is_no_local_user(tmp_path
         with WebNode(web_config(tmp_path / str(number), web)) as node:
             url = f"http://127.0.0.1:{node.port}"
             for path in ("/jobs", "/openapi.json", "/nothing"):
-                got = httpx.get(url + path)
+                got = get(url + path)
                 assert (got.status_code, got.json()["code"]) == (401, "UNAUTHORIZED")
-            page = httpx.get(url)  # which asks for a token
+            page = get(url)  # which asks for a token
             assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
             with node.client("studio") as client:
                 assert client.get("/ping").json()["user"] == "studio"
@@ -147,17 +148,19 @@ def test_https_serves_with_the_certificate_and_refuses_plain_http(
         context = ssl.create_default_context(cafile=str(cert))
         token = make_token(node.keys, "studio").text
         with httpx.Client(
-            base_url=node.url, verify=context, headers={"Authorization": f"Bearer {token}"}
+            base_url=node.url,
+            verify=context,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=FAST_SECONDS,
         ) as client:
-            while (got := client.get("/ping")).status_code == 401:
-                pass
-            assert got.json()["user"] == "studio"
+            wait_until(lambda: client.get("/ping").status_code != 401, what="the token")
+            assert client.get("/ping").json()["user"] == "studio"
             made = client.post("/jobs", json={"story": STORY})
             assert made.status_code == 201
             with client.stream("GET", f"/jobs/{made.json()['job_id']}/events") as events:
                 assert next(events.iter_lines()) == "retry: 2000"
         with pytest.raises(httpx.HTTPError):
-            httpx.get(node.url.replace("https", "http") + "/ping")
+            get(node.url.replace("https", "http") + "/ping")
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.finished_jobs import finished_job
 from tests.support.server import STORY, memory_of
-from tests.support.web import WebNode, everything, get_bytes, raw, web_config
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
+from tests.support.web import WebNode, everything, get, get_bytes, raw, web_config
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.web.exchange import HEAD_MAX_BYTES, HEAD_SECONDS
 
@@ -27,17 +28,20 @@ def held_by(node: WebNode) -> int:
     return memory_of(node.web.pid)
 
 
-def slowest_of_zeromq(node: WebNode, *, seconds: float) -> float:
-    """Return the longest time of a status request over ZeroMQ within some seconds."""
-    slowest, until = 0.0, time.monotonic() + seconds
-    with NodeClient(node.requests) as client:
+def usual_of_zeromq(node: WebNode, *, seconds: float) -> float:
+    """Return the median time of a status request over ZeroMQ within some seconds.
+
+    One request after the other: if they wait for other clients, there are few, and the median shows it.
+    """
+    took, until = [], time.monotonic() + seconds
+    with NodeClient(node.requests, timeout=2 * FAST_SECONDS) as client:
         job_id = client.submit(STORY).job_id
-        while time.monotonic() < until:
+        while time.monotonic() < until or not took:
             began = time.monotonic()
             client.status(job_id)
-            slowest = max(slowest, time.monotonic() - began)
+            took.append(time.monotonic() - began)
             time.sleep(0.005)
-    return slowest
+    return statistics.median(took)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_refused_clients_that_go_on_sending_make_room_for_others(tmp_path: Path)
             connection = opened.enter_context(raw(node))
             connection.sendall(sent)
             assert b" 401 " in connection.recv(65536)
-        assert httpx.get(f"{node.url}/ping").status_code == 200
+        assert get(f"{node.url}/ping").status_code == 200
 
 
 def test_requests_in_one_packet_are_answered_in_their_order(web_node: WebNode) -> None:
@@ -111,7 +115,7 @@ def test_an_endless_chunked_body_is_cut_at_the_limit(web_node: WebNode) -> None:
     assert sent < 100 * MB
     assert found.startswith(b"HTTP/1.1 413") or not found
     print(f"{sent / MB:.0f} MB sent, memory {before / MB:.0f} to {held_by(web_node) / MB:.0f} MB")
-    assert held_by(web_node) < before + 100 * MB
+    wait_until(lambda: held_by(web_node) < before + 100 * MB, what="memory given back")
 
 
 @contextlib.contextmanager
@@ -121,7 +125,7 @@ def many(node: WebNode, count: int, data: bytes) -> Iterator[list[socket.socket]
     try:
         for _ in range(count):
             with contextlib.suppress(OSError):
-                one = socket.create_connection(("127.0.0.1", node.port), timeout=10)
+                one = socket.create_connection(("127.0.0.1", node.port), timeout=FAST_SECONDS)
                 opened.append(one)
                 one.sendall(data)
         yield opened
@@ -134,9 +138,9 @@ def many(node: WebNode, count: int, data: bytes) -> Iterator[list[socket.socket]
 def test_ten_thousand_connections_leave_room_for_others_and_little_memory(tmp_path: Path) -> None:
     with WebNode(web_config(tmp_path, max_requests_per_second=1e6)) as node:
         before = held_by(node)
-        quiet = slowest_of_zeromq(node, seconds=1)
+        quiet = usual_of_zeromq(node, seconds=1)
         found: list[float] = []
-        watcher = threading.Thread(target=lambda: found.append(slowest_of_zeromq(node, seconds=6)))
+        watcher = threading.Thread(target=lambda: found.append(usual_of_zeromq(node, seconds=6)))
         watcher.start()
         with many(node, 10_000, b"GET / HTTP/1.1\r\nHost: loc"), node.client() as client:
             after = held_by(node)
@@ -162,7 +166,7 @@ def test_a_head_that_comes_a_byte_at_a_time_has_seconds(web_node: WebNode) -> No
                 with contextlib.suppress(TimeoutError):
                     if not connection.recv(100):
                         break
-        assert time.monotonic() - began < HEAD_SECONDS + 3
+        assert time.monotonic() - began < HEAD_SECONDS + PROMPT_SECONDS
 
 
 @pytest.mark.slow
@@ -179,7 +183,7 @@ def test_clients_that_read_nothing_hold_little(tmp_path: Path) -> None:
             many(node, 100, lists * 10),
             many(node, 60, get_bytes("/events?after=0")),
         ):
-            assert slowest_of_zeromq(node, seconds=2) < 0.5
+            assert usual_of_zeromq(node, seconds=2) < 0.5
             after = held_by(node)
             assert client.get("/ping").status_code == 200
             open_now = node.counters()
@@ -214,7 +218,7 @@ def test_random_bytes_and_requests_never_break_it(web_node: WebNode) -> None:
         sent = "\r\n".join((*lines, "", "")).encode("utf-8") + body
         if rng.random() < 0.2:
             sent = bytes(rng.randrange(256) if rng.random() < 0.02 else byte for byte in sent)
-        with raw(web_node, seconds=0.5) as connection, contextlib.suppress(OSError):
+        with raw(web_node, seconds=5) as connection, contextlib.suppress(OSError):
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             found = connection.recv(65536)
@@ -225,4 +229,4 @@ def test_random_bytes_and_requests_never_break_it(web_node: WebNode) -> None:
     print(statuses)
     assert len(statuses) >= 5
     assert web_node.web.restarts == restarts
-    assert httpx.get(f"{web_node.url}/ping").status_code == 200
+    assert get(f"{web_node.url}/ping").status_code == 200

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tests.support.finished_jobs import finished_job, video_bytes
-from tests.support.waiting import wait_until
-from tests.support.web import WebNode
+from tests.support.waiting import FAST_SECONDS, wait_until
+from tests.support.web import WebNode, get
 from video_pipeline.engine.jobs.tokens import remove_token
 from video_pipeline.engine.jobs.web.access import Caller
 from video_pipeline.engine.jobs.web.file_links import LINK_SECONDS, LINKS_MOST, LINKS_OF_A_USER, FileLinks
@@ -48,13 +48,13 @@ def test_a_link_reads_one_file_without_a_token_until_the_token_is_taken_away(
         made = linker.post(place).json()
         assert made["seconds"] == LINK_SECONDS
         url = web_node.url + made["url"]
-        assert httpx.get(url).content == video_bytes(SIZE)
-        part = httpx.get(url, headers={"Range": "bytes=10-19"})
+        assert get(url).content == video_bytes(SIZE)
+        part = get(url, headers={"Range": "bytes=10-19"})
         assert (part.status_code, part.content) == (206, video_bytes(SIZE)[10:20])
-        assert httpx.head(url).headers["content-length"] == str(SIZE)
+        assert httpx.head(url, timeout=FAST_SECONDS).headers["content-length"] == str(SIZE)
         assert part.headers["content-security-policy"].startswith("sandbox")
         assert stranger.get(f"{made['url']}x").json()["code"] == "NOT_FOUND"
         token = linker.headers["authorization"].removeprefix("Bearer ")
         remove_token(web_node.keys, token.split("_")[1])
-        wait_until(lambda: httpx.get(url).status_code == 404, what="a link that is no longer good")
+        wait_until(lambda: get(url).status_code == 404, what="a link that is no longer good")
         assert stranger.get(made["url"]).status_code == 404

@@ -18,7 +18,7 @@ from tests.support.browser import needs_chromium, page_of, wait_in_page
 from tests.support.ledgers import claim, job, submit
 from tests.support.page_setup import failed_job, machine, opened, unknown_publication
 from tests.support.server import STORY
-from tests.support.waiting import wait_until
+from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from tests.support.web import WebNode, web_config
 from video_pipeline.engine.jobs.machines import machine_name, write_machines
 from video_pipeline.engine.jobs.model import Progress
@@ -111,7 +111,7 @@ def test_ten_thousand_queued_jobs_do_not_freeze_the_page(browser: Browser, tmp_p
         began = time.monotonic()
         opened(page, node)
         expect(page.locator("tbody tr")).to_have_count(100)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < PROMPT_SECONDS
         page.evaluate(
             """() => { window.longest = 0; let last = performance.now();
             const turn = (now) => { window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(turn); };
@@ -138,14 +138,14 @@ def test_cancel_retry_and_priority_are_done_by_the_node(page_node: WebNode, page
         row = page.locator(f"tr[data-job='{job_id}']")
         row.get_by_role("button", name="Cancel").click()
         expect(row.locator(".state")).to_have_text("cancelled")
-        assert job(ledger, job_id).status == "cancelled"
+        wait_until(lambda: job(ledger, job_id).status == "cancelled")
         expect(page.locator("#said")).to_contain_text("cancelled")
         row.get_by_role("button", name="Retry").click()
         expect(row.locator(".state")).to_have_text("queued")
         row.locator("a.title").click()
         page.select_option("#job-priority", "high")
         expect(row.locator("td").nth(3)).to_have_text("high")
-        assert job(ledger, job_id).priority == "high"
+        wait_until(lambda: job(ledger, job_id).priority == "high")
         page.locator("#job-title").focus()
         page.keyboard.press("-")
         expect(page.locator("#job-priority")).to_have_value("normal")
@@ -338,7 +338,7 @@ def test_what_changes_something_is_refused_from_other_origins(page_node: WebNode
              "jobs/X/files/a.mp4/link"]  # fmt: skip
     for path in paths:
         place = f"{page_node.url}/{path.replace('X', job_id)}"
-        reply = httpx.post(place, headers={"Origin": origin})
+        reply = httpx.post(place, headers={"Origin": origin}, timeout=FAST_SECONDS)
         assert (reply.status_code, reply.json()["field"]) == (403, "Origin"), path
     with page_node.ledger() as ledger:
         assert job(ledger, job_id).status == "queued"
