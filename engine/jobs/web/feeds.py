@@ -89,11 +89,12 @@ class UserFeed:
         """Stop reading."""
         self._task.cancel()
 
-    async def changed(self, seconds: float) -> None:
-        """Wait until there are new events, or for some seconds."""
+    async def changed(self, position: int, seconds: float) -> None:
+        """Wait until there may be events after a number, or for some seconds."""
         try:
             async with asyncio.timeout(seconds):
-                await self._changed.wait()
+                while not self.has_news(position):  # also what was announced before this began to run
+                    await self._changed.wait()
         except TimeoutError:
             return
 

@@ -266,7 +266,7 @@ async def _stream(call: RouteCall, feed: UserFeed, job_id: str | None, after: in
                 if job_id is not None and not page.more and page.events[-1].ends:
                     break
             if not page.more and not feed.has_news(page.upto):
-                changed = asyncio.create_task(feed.changed(HEARTBEAT_SECONDS))
+                changed = asyncio.create_task(feed.changed(page.upto, HEARTBEAT_SECONDS))
                 await asyncio.wait({gone, changed}, return_when=asyncio.FIRST_COMPLETED)
                 if not changed.done():
                     changed.cancel()

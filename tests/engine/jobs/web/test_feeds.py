@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -18,6 +19,8 @@ from tests.support.web import EventStream, WebNode, everything, get_bytes, raw, 
 from video_pipeline.engine.jobs.node import node_process
 from video_pipeline.engine.jobs.tokens import remove_tokens_of
 from video_pipeline.engine.jobs.web import operations
+from video_pipeline.engine.jobs.web.feeds import UserFeed
+from video_pipeline.engine.jobs.web.server_client import ServerClient
 
 
 def submit_and_cancel(client: httpx.Client) -> str:
@@ -97,6 +100,21 @@ def test_a_number_from_the_future_misses_nothing(web_node: WebNode, local: httpx
     with local.stream("GET", "/events?after=900000000") as response:
         job_id = submit_and_cancel(local)
         assert EventStream(response).next()[1]["job_id"] == job_id
+
+
+def test_what_is_announced_before_a_stream_waits_for_it_is_not_waited_for() -> None:
+    async def announced_first() -> float:
+        feed = UserFeed(ServerClient.__new__(ServerClient), "anna")
+        feed.close()  # the test reads nothing from a node
+        feed.seen = 7
+        began = time.monotonic()
+        waiting = asyncio.create_task(feed.changed(7, 4 * PROMPT_SECONDS))
+        feed.seen = 8
+        feed._announce()  # the task has not run yet
+        await waiting
+        return time.monotonic() - began
+
+    assert asyncio.run(announced_first()) < PROMPT_SECONDS
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "9" * 30, "1.5"])
