@@ -38,7 +38,7 @@ from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.processes import session_members
 from video_pipeline.engine.machine.cores import cpu_count
 
-JOB_TIMEOUT = 1.0
+JOB_TIMEOUT = 2.0
 LEASE = 3.0
 """A short one; a worker says three times in it that it lives."""
 
