@@ -105,9 +105,9 @@ def test_a_node_whose_card_is_lost_in_a_video_tells_a_receiver_and_tells_it_when
         assert lost.result is not None, lost.error_message
         assert (lost.status, lost.attempts, lost.result["encoder"]) == ("completed", 1, "libx264")
         log = Folders.of(node_config(tmp_path)).log(lost.job_id, lost.fence).read_text()
-        assert re.search(
-            "h264_nvenc: the GPU stopped encoding: .*; the video is encoded again with libx264", log
-        ), log
+        # Which call of the driver fails first is chance: one of the encoder, or one of its context.
+        said = "h264_nvenc: the GPU (stopped encoding|failed): .*; the video is encoded again with libx264"
+        assert re.search(said, log), log
         (driver.state / "lost.0").unlink()  # the card was reset; the node is started again
         good = rendered_with(driver, tmp_path, ops, "good")
         assert good.result is not None, good.error_message
