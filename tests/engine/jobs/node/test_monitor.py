@@ -48,6 +48,10 @@ def wait_for_sample(value: float, port: int, name: str, **labels: str) -> None:
     wait_until(lambda: sample(port, name, **labels) == value, what=f"{name} {labels} is {value:g}")
 
 
+def wait_until_gone(*pids: int) -> None:
+    wait_until(lambda: not any(map(lives, pids)), what=f"{pids} have ended")
+
+
 def test_a_node_reports_its_metrics_health_and_readiness(tmp_path: Path, session_cache: Path) -> None:
     port = free_port()
     with node_process(
@@ -102,7 +106,7 @@ def test_a_restarted_server_is_counted(tmp_path: Path, session_cache: Path) -> N
             os.kill(writer if writer_alone else server, signal.SIGKILL)
             wait_for_sample(starts, port, "video_pipeline_frontend_starts_total")
             wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
-            wait_until(lambda: not lives(server) and not lives(writer), what="the first ones are gone")  # noqa: B023
+            wait_until_gone(server, writer)
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
 
@@ -125,7 +129,7 @@ def test_a_server_that_hangs_is_reported_and_replaced(
         )
         wait_for_sample(2, port, "video_pipeline_frontend_starts_total")
         wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
-        wait_until(lambda: not lives(first) and not lives(writer), what="the first ones are gone")
+        wait_until_gone(first, writer)
         assert "killing the server process" in node.log.read_text()
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
