@@ -46,8 +46,8 @@ OBJECT_STORE_BYTES: Final = 128 << 20
 CLOCK_SECONDS: Final = 60.0
 """How often a machine compares its clock with the server's."""
 
-CLOCK_READ_SECONDS: Final = 1.5
-"""The server writes its time every second: a value that has not changed for longer says nothing."""
+CLOCK_READ_SECONDS: Final = 0.25
+"""How often it then looks whether the server, which writes its time every second, has done so; an offset is as coarse."""
 
 REGISTER_SECONDS: Final = 150.0
 """How long a machine's Ray may take to start."""
@@ -246,11 +246,13 @@ class RayNode:
     def _compare_clocks(self) -> None:
         while True:
             with suppress(Exception):  # while the server cannot be reached
-                before = self._client.internal_kv_get(CLOCK_KEY, namespace=CLOCK_NAMESPACE)
-                time.sleep(CLOCK_READ_SECONDS)
-                now = self._client.internal_kv_get(CLOCK_KEY, namespace=CLOCK_NAMESPACE)
-                if before and now and now != before:
-                    self._channel.send(clock=round(time.time() - float(now) - 0.5, 1))
+                before = now = self._client.internal_kv_get(CLOCK_KEY, namespace=CLOCK_NAMESPACE)
+                until = time.monotonic() + CLOCK_SECONDS
+                while now == before and time.monotonic() < until:
+                    time.sleep(CLOCK_READ_SECONDS)
+                    now = self._client.internal_kv_get(CLOCK_KEY, namespace=CLOCK_NAMESPACE)
+                if now and now != before:  # else the server does not write
+                    self._channel.send(clock=round(time.time() - float(now), 1))
             time.sleep(CLOCK_SECONDS)
 
 
