@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.audit import assert_sound, processes_of
-from tests.support.damage import SwappedFiles, damage_row, full_disk, small_disk
+from tests.support.damage import SwappedFiles, damage_row, full_disk
+from tests.support.disks import mounted
 from tests.support.jobs import NodeProcess, node_settings, tiny_story
 from tests.support.waiting import wait_until
 from video_pipeline.engine.errors import PipelineError
@@ -155,7 +156,7 @@ class Soak:
 
     def run(self, kills: int) -> dict[str, Any]:
         """Kill the given number of times, let all jobs end, audit; return the figures. Raises AssertionError."""
-        with small_disk(self.folders.state, STATE_DISK_MB) as self._small:
+        with mounted(self.folders.state, f"size={STATE_DISK_MB}m") as self._small:
             if not self._small:
                 self._say("no small disk can be mounted here: the state disk is never full")
             return self._run(kills)

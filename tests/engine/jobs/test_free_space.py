@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.jobs import node_config
 from tests.support.ledgers import FakeClock
 from video_pipeline.engine.jobs.free_space import (
@@ -57,14 +56,7 @@ def test_the_disks_are_asked_once_a_second(tmp_path: Path) -> None:
 
 
 def test_a_disk_without_a_free_inode_is_a_shortage(tmp_path: Path) -> None:
-    small = tmp_path / "out"
-    small.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=8", "tmpfs", str(small)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("no small file system can be mounted here")
-    try:
+    with small_disk(tmp_path / "out", "nr_inodes=8") as small:
         space = FreeSpace(node_config(tmp_path, node={"min_free_mb": 0}))
         assert space.shortage_now() == ""
         for number in range(7):
@@ -73,8 +65,6 @@ def test_a_disk_without_a_free_inode_is_a_shortage(tmp_path: Path) -> None:
         assert (
             space.shortage_now() == "storage.output_path: no inode is free; delete files of its file system"
         )
-    finally:
-        subprocess.run(["umount", "--lazy", str(small)], check=True)
 
 
 def test_the_files_of_an_attempt_are_counted_but_not_those_that_the_cache_has_too(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import hashlib
 import logging
 import os
 import resource
-import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +21,7 @@ from PIL import Image
 
 from tests.engine.render.test_renderer import settings_of, timeline, writer_for
 from tests.support.at_once import run_at_once
+from tests.support.disks import small_disk
 from tests.support.durability import disk_calls
 from tests.support.video import compositor_of, draw
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
@@ -342,31 +341,17 @@ def test_a_disk_that_is_full_is_warned_of_once_and_leaves_nothing(
     assert len([record for record in caplog.records if "without caching" in record.message]) == 1
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if shutil.which("mount") is None:
-        pytest.skip("no small disk can be mounted here")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=20k", "none", folder], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("no small disk can be mounted here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 def test_a_render_completes_if_the_disk_of_its_cache_fills_up(
-    tmp_path: Path, small_disk: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=8, length=30))
-    with caplog.at_level(logging.WARNING):
-        render(tmp_path / "1.mp4", compositor, cache_of(small_disk, compositor))
-    kept = len(entries(small_disk))
-    assert 0 < kept < len(compositor.segments())
-    assert len([record for record in caplog.records if "No space left" in record.message]) == 1
-    again = render(tmp_path / "2.mp4", compositor, cache_of(small_disk, compositor))
+    with small_disk(tmp_path / "disk", megabytes=20 / 1024) as disk:
+        with caplog.at_level(logging.WARNING):
+            render(tmp_path / "1.mp4", compositor, cache_of(disk, compositor))
+        kept = len(entries(disk))
+        assert 0 < kept < len(compositor.segments())
+        assert len([record for record in caplog.records if "No space left" in record.message]) == 1
+        again = render(tmp_path / "2.mp4", compositor, cache_of(disk, compositor))
     assert again.segments_from_cache == kept
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
 
