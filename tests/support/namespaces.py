@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.process_state import process_state
+from tests.support.process_state import is_stopped
 from tests.support.waiting import wait_until
 
 SUBNET = "10.77.0"
@@ -100,7 +100,7 @@ class Program:
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
         if number == signal.SIGSTOP:
-            wait_until(lambda: not _runs(self.pid), what=f"process {self.pid} stopped")
+            wait_until(lambda: is_stopped(self.pid), what=f"process {self.pid} stopped")
         if number == signal.SIGCONT:
             self.wake_parent()
 
@@ -217,7 +217,7 @@ class NamespacedMachine:
 
         def none_runs() -> bool:
             self._signal_all(signal.SIGSTOP)  # those too that were started meanwhile
-            return not any(_runs(pid) for pid in self.pids())
+            return all(is_stopped(pid) for pid in self.pids())
 
         wait_until(none_runs, what=f"{self.name} frozen")
 
@@ -392,14 +392,6 @@ def _only_child(parent: subprocess.Popen[bytes]) -> int:
             return parent.pid
         time.sleep(0.005)
     raise AssertionError(f"process {parent.pid} starts nothing")
-
-
-def _runs(pid: int) -> bool:
-    """Return whether a thread of a process is neither stopped nor dead."""
-    with suppress(OSError):  # it has ended
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        return any(process_state(int(thread.name)) not in "TtZX" for thread in threads)
-    return False
 
 
 def _check(command: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -51,26 +50,6 @@ def children_of(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):  # a thread that has ended meanwhile
             found += map(int, task.read_text(encoding="ascii").split())
-    return found
-
-
-def lives(pid: int) -> bool:
-    """Return whether a process has not ended."""
-    return any(state not in "ZX" for state in _states(pid))
-
-
-def stop(pid: int) -> None:
-    """Stop a process (SIGSTOP), and wait until none of its threads runs."""
-    os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: all(state in "TtZX" for state in _states(pid)), what=f"{pid} is stopped")
-
-
-def _states(pid: int) -> list[str]:
-    """Return the state of each thread of a process, as one letter (proc_pid_stat(5)); none if it is gone."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(OSError):
-            found.append(task.read_text(errors="replace").rpartition(")")[2].split()[0])
     return found
 
 

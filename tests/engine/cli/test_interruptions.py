@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.support.command import COMMAND, SMALL, run, write
+from tests.support.process_state import has_ended
 from tests.support.waiting import FAST_SECONDS, wait_until
 
 
@@ -38,13 +39,6 @@ def programs_of(child: subprocess.Popen[str], compositor: str) -> list[int]:
     if compositor == "ffmpeg":
         wait_until(some, what="an ffmpeg")
     return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -87,7 +81,7 @@ def test_an_interrupted_render_leaves_nothing(
         assert child.stderr is not None
         assert child.stderr.read() == "interrupted; every output file is complete or unchanged\n"
     assert list(target.parent.iterdir()) == []
-    assert not any(alive(pid) for pid in programs)
+    assert all(map(has_ended, programs))
 
 
 def opened_by_a_reader(pipe: Path, child: subprocess.Popen[str]) -> int:
@@ -139,7 +133,7 @@ def test_a_killed_render_leaves_no_video_and_the_next_one_sweeps_up(
         child.kill()
         child.wait(timeout=2 * FAST_SECONDS)
     assert not target.exists()
-    wait_until(lambda: not any(alive(pid) for pid in programs), what="the end of its programs")
+    wait_until(lambda: all(map(has_ended, programs)), what="the end of its programs")
     left = [path.name for path in target.parent.iterdir()]
     assert all(name.startswith(".staging-") for name in left)
     done = run("render", story, "-o", target, "-q", *SMALL)

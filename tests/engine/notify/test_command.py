@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process_state import has_ended
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
@@ -36,13 +37,6 @@ def run_python(
     command = NoteCommand(argv=[sys.executable, "-c", code, *arguments], timeout=timeout)
     failure = command(a_note(message_id))
     return failure.error if failure else None
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_command_gets_the_body_and_a_clean_environment(
@@ -87,7 +81,7 @@ def test_a_command_without_end_is_killed_with_children_that_left_its_session(tmp
     assert time.monotonic() - began < FAST_SECONDS
     found = [int(pid) for pid in pids.read_text().split()]
     assert len(found) == 3
-    wait_until(lambda: not any(map(is_running, found)), what="all killed")
+    wait_until(lambda: all(map(has_ended, found)), what="all killed")
 
 
 def test_a_child_that_keeps_the_output_open_is_killed_when_its_command_has_ended(tmp_path: Path) -> None:
@@ -100,7 +94,7 @@ def test_a_child_that_keeps_the_output_open_is_killed_when_its_command_has_ended
     began = time.monotonic()
     assert run_python(code, str(pid), message_id="msg_open") is None
     assert time.monotonic() - began < 2 * PROMPT_SECONDS
-    wait_until(lambda: not is_running(int(pid.read_text())), what="killed")
+    wait_until(lambda: has_ended(int(pid.read_text())), what="killed")
 
 
 def test_endless_output_is_read_in_bounded_memory() -> None:

@@ -26,8 +26,8 @@ from tests.support.command import run
 from tests.support.disks import small_disk
 from tests.support.jobs import NodeProcess, job_of, node_config, node_process, submit, tiny_story
 from tests.support.kill_points import kill_points, killed_before_line
+from tests.support.process_state import stop
 from tests.support.samples import picture
-from tests.support.server import stop
 from tests.support.waiting import wait_until
 from video_pipeline import NodeClient
 from video_pipeline.engine.config import Config

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.support.audit import assert_sound
 from tests.support.disks import small_disk
 from tests.support.jobs import job_of, node_config, submit, tiny_story, turn_until, turn_until_ended
-from tests.support.server import stop
+from tests.support.process_state import stop
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.engine.jobs.node.test_cache_check import point
 from tests.support.jobs import is_rendering, job_of, long_story, node_process, submit, tiny_story
 from tests.support.ports import free_port
-from tests.support.server import children_of, lives, stop
+from tests.support.process_state import has_ended, stop
+from tests.support.server import children_of
 from tests.support.waiting import FAST_SECONDS, wait_until
 
 LEASE = 8.0
@@ -49,7 +50,7 @@ def wait_for_sample(value: float, port: int, name: str, **labels: str) -> None:
 
 
 def wait_until_gone(*pids: int) -> None:
-    wait_until(lambda: not any(map(lives, pids)), what=f"{pids} have ended")
+    wait_until(lambda: all(map(has_ended, pids)), what=f"{pids} have ended")
 
 
 def test_a_node_reports_its_metrics_health_and_readiness(tmp_path: Path, session_cache: Path) -> None:

@@ -28,7 +28,7 @@ from tests.support.jobs import (
     turn_until,
     turn_until_ended,
 )
-from tests.support.server import stop
+from tests.support.process_state import stop
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch import local

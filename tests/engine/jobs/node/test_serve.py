@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import NodeProcess, is_rendering, job_of, long_story, node_process, submit, tiny_story
-from tests.support.server import stop
+from tests.support.process_state import stop
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine.cli.doctor import examine
 from video_pipeline.engine.jobs.client.client import NodeClient

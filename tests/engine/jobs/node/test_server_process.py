@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import node_config
-from tests.support.server import children_of, stop
+from tests.support.process_state import stop
+from tests.support.server import children_of
 from tests.support.waiting import PROMPT_SECONDS, wait_until
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard

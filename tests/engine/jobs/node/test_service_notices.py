@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.audit import processes_of
 from tests.support.jobs import long_story, node_process, submit
 from tests.support.notices import notices
-from tests.support.server import stop
+from tests.support.process_state import stop
 from tests.support.waiting import wait_until
 
 WATCHDOG_SECONDS = 1.5

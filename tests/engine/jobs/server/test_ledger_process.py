@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import STORY, RunningServer, Speaker, children_of, lives, node_config, stop
+from tests.support.process_state import has_ended, stop
+from tests.support.server import STORY, RunningServer, Speaker, children_of, node_config
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 
 
@@ -45,11 +46,11 @@ def test_the_writer_exits_with_the_server_in_every_case(tmp_path: Path) -> None:
     with RunningServer(config) as server:
         pid = writer_of(server)
         server.process.kill()
-        wait_until(lambda: not lives(pid), what="no writer")
+        wait_until(lambda: has_ended(pid), what="no writer")
     with RunningServer(config) as server:
         pid = writer_of(server)
         assert server.stop() == 0
-        assert not lives(pid)
+        assert has_ended(pid)
 
 
 def test_jobs_can_be_looked_up_while_the_writer_is_stopped(server: RunningServer) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import ROOT, STORY, RunningServer, Speaker, lives, node_config
+from tests.support.process_state import has_ended
+from tests.support.server import ROOT, STORY, RunningServer, Speaker, node_config
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 
 
@@ -107,7 +108,7 @@ def test_the_server_dies_with_the_process_that_started_it(tmp_path: Path) -> Non
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    wait_until(lambda: not lives(pid), what="no server")
+    wait_until(lambda: has_ended(pid), what="no server")
 
 
 def replies_or_ends(server: RunningServer, speaker: Speaker) -> bool:

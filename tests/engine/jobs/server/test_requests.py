@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import zmq
 
-from tests.support.server import PNG, STORY, RunningServer, Speaker, children_of, node_config, stop
+from tests.support.process_state import stop
+from tests.support.server import PNG, STORY, RunningServer, Speaker, children_of, node_config
 from tests.support.waiting import FAST_SECONDS, PROMPT_SECONDS, wait_until
 from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
 from video_pipeline.engine.jobs.verbs import REQUESTS
