@@ -22,7 +22,7 @@ from video_pipeline.engine.story import Story, parse_story
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return the files in a folder, some of whose folders may be deleted meanwhile."""
+    """Return the files below a folder, without those of folders that are deleted while it looks."""
     return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 

@@ -96,7 +96,7 @@ class Program:
         return self._entered.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it alone; after SIGSTOP wait until it runs no more."""
+        """Send it a signal, not its children. After SIGSTOP, wait until none of its threads runs."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
         if number == signal.SIGSTOP:

@@ -1,4 +1,4 @@
-"""Another user for a moment: root may do anything, so that a test of permissions has to be somebody else."""
+"""Tests of permissions run as another user, because root may do anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IS_ROOT: Final = os.geteuid() == 0
 
 @contextmanager
 def without_root() -> Iterator[None]:
-    """Act as `nobody` during the block if this process is root's."""
+    """Run the block as the user `nobody` if this process runs as root."""
     if IS_ROOT:
         os.seteuid(NOBODY)
     try:

@@ -245,7 +245,9 @@ def test_replies_to_disconnected_clients_delay_no_other_client(server: RunningSe
         began = time.monotonic()
         steady.ask("ping")
         assert time.monotonic() - began < PROMPT_SECONDS
-        server.wait_until_counted(lambda found: found["replies_dropped"] > dropped, what="a reply to nobody")
+        server.wait_until_counted(
+            lambda found: found["replies_dropped"] > dropped, what="a reply that is dropped"
+        )
         steady.ask("ping")
 
 
